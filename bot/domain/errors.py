@@ -36,3 +36,107 @@ class ChecklistUnusable(DeploybotError):
         first = next((f for f in findings if f.fatal), findings[0])
         where = f"{path}:{first.line}" if first.line else path
         super().__init__(f"{where}: {first.message}")
+
+
+class InvalidName(DeploybotError):
+    """A service, version or environment that cannot be one."""
+
+    def __init__(self, what: str, value: str, *, limit: int) -> None:
+        self.what = what
+        shown = value if len(value) <= 40 else f"{value[:40]}… ({len(value)} characters)"
+        said = f"“{shown}” can't be the {what}" if value else f"the {what} is missing"
+        super().__init__(
+            f"{said[0].upper()}{said[1:]}: use letters, digits and . _ - + : / @ ~ without spaces, "
+            f"up to {limit} characters, e.g. {_EXAMPLES[what]}."
+        )
+
+
+_EXAMPLES = {"service": "storefront", "version": "v1.4.2", "environment": "production"}
+
+
+class ReasonMissing(DeploybotError):
+    """An abort without a reason."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Why is {name} aborted? Say it in a few words: /deploy abort {name} REASON.")
+
+
+class DeploymentClosed(DeploybotError):
+    """An act on a deployment that has ended."""
+
+    def __init__(self, name: str, phase: str) -> None:
+        self.name = name
+        super().__init__(
+            f"{name} is {phase} already, so nothing was changed. Start the next one with /deploy start."
+        )
+
+
+class AlreadyDeploying(DeploybotError):
+    """A second deployment of a service to an environment while one is open."""
+
+    def __init__(
+        self, *, deployment_id: int, name: str, service: str, version: str, environment: str, lead: str
+    ) -> None:
+        self.deployment_id = deployment_id
+        super().__init__(
+            f"{service} is already being deployed to {environment}: {name}, version {version}, "
+            f"led by <@{lead}>. Finish or abort that one first."
+        )
+
+
+class NoSuchDeployment(DeploybotError):
+    """A deployment that is not there, or not here."""
+
+    def __init__(self, name: str, *, nearest: str | None = None) -> None:
+        hint = f" Did you mean {nearest}?" if nearest else " /deploy list shows those that are open."
+        super().__init__(f"There is no deployment called “{name[:60]}” in this workspace.{hint}")
+
+
+class ForeignClick(DeploybotError):
+    """A click whose ids do not belong together: a copied message, or a forged payload."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "That box does not belong to a deployment in this channel, so nothing was recorded. "
+            "Open the deployment's own thread and tick it there."
+        )
+
+
+class StorageBusy(DeploybotError):
+    """The database did not let us write in time."""
+
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("The database is busy, so nothing was recorded. Try again in a few seconds.")
+
+
+class StorageFailed(DeploybotError):
+    """The database refused: full disk, gone, read-only."""
+
+    retryable = True
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"The database could not store it ({why}), so nothing was recorded. "
+            "Try again; if it stays so, tell whoever runs this bot."
+        )
+
+
+class BotNotInChannel(DeploybotError):
+    """A channel the bot cannot post to."""
+
+    def __init__(self, bot: str) -> None:
+        super().__init__(
+            f"I'm not in this channel, so I can't open a thread here and started nothing. "
+            f"Type /invite {bot} and run the command again."
+        )
+
+
+class SlackRefused(DeploybotError):
+    """Slack refused a call in a way that no retry mends."""
+
+    def __init__(self, method: str, code: str, hint: str) -> None:
+        self.method = method
+        self.code = code
+        super().__init__(f"Slack refused {method} ({code}). {hint}")

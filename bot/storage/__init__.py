@@ -1,0 +1,1 @@
+"""Where facts, projections and posts are kept."""

@@ -1,0 +1,367 @@
+"""A deployment: its state, the facts that may be added to it, and how facts make the state."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from bot.domain.checklist import Checklist, Group, Item, Section
+from bot.domain.errors import DeploymentClosed, InvalidName, ReasonMissing
+from bot.domain.events import GENESIS, Event, Fact, chain
+from bot.domain.ticking import Act
+
+#: The `by` of a box that came ticked in the checklist file.
+FILE = "file"
+
+
+class Phase(StrEnum):
+    """Where a deployment stands."""
+
+    IN_PROGRESS = "in_progress"
+    FINISHED = "finished"
+    ABORTED = "aborted"
+
+    @property
+    def open(self) -> bool:
+        """Whether items can still be ticked."""
+        return self is Phase.IN_PROGRESS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tick:
+    """Who ticked an item, and when."""
+
+    #: Slack user id, `bot`, or FILE.
+    by: str
+    at: datetime
+    #: The event that recorded it.
+    seq: int
+    #: Positions of earlier steps of the same list that were still open then.
+    before: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is deployed where."""
+
+    service: str
+    version: str
+    environment: str
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.version} → {self.environment}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """One deployment as its events tell it."""
+
+    id: int
+    #: What people call it: service slug and id, e.g. `storefront-12`.
+    name: str
+    target: Target
+    #: Slack team id.
+    team: str
+    #: Slack channel id the card stands in.
+    channel: str
+    #: Slack user id of the person who leads it.
+    lead: str
+    #: IANA time zone times are shown in where Slack cannot localise them.
+    timezone: str
+    #: The checklist's name in the library.
+    checklist_name: str
+    #: The copy made at the start.
+    checklist: Checklist
+    started_at: datetime
+    phase: Phase = Phase.IN_PROGRESS
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    #: Why it was aborted.
+    reason: str | None = None
+    #: By position in the checklist.
+    ticks: Mapping[int, Tick] = field(default_factory=dict)
+    #: The newest event and its hash.
+    seq: int = 0
+    head: str = GENESIS
+
+    @property
+    def open_items(self) -> tuple[Item, ...]:
+        """The items still to tick, in order."""
+        return tuple(item for at, item in enumerate(self.checklist.items) if at not in self.ticks)
+
+
+_NAME = re.compile(r"[\w][\w.+:@/~-]*", re.UNICODE)
+#: Longest service, version and environment. Own choice: all three fit a Slack header of 150 characters.
+LIMITS = {"service": 50, "version": 60, "environment": 30}
+
+
+def checked_name(what: str, value: str) -> str:
+    """The value, trimmed, if it can name a service, version or environment.
+
+    Raises InvalidName, which says what is allowed.
+    """
+    value = value.strip()
+    if not value or len(value) > LIMITS[what] or not _NAME.fullmatch(value):
+        raise InvalidName(what, value, limit=LIMITS[what])
+    return value
+
+
+def checked_target(service: str, version: str, environment: str) -> Target:
+    """The three names, each checked. Raises InvalidName for the first that is not usable."""
+    return Target(
+        service=checked_name("service", service),
+        version=checked_name("version", version),
+        environment=checked_name("environment", environment),
+    )
+
+
+def slug(service: str) -> str:
+    """The service as part of a deployment's name: lower case, at most 30 characters."""
+    return re.sub(r"[^\w]+", "-", service.casefold()).strip("-_")[:30].rstrip("-") or "deployment"
+
+
+# ── facts ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def started(
+    *,
+    name: str,
+    target: Target,
+    team: str,
+    channel: str,
+    lead: str,
+    timezone: str,
+    checklist_name: str,
+    checklist: Checklist,
+    at: datetime,
+) -> Fact:
+    """The first fact of a deployment; it carries the checklist's copy."""
+    return Fact(
+        kind="deployment.started",
+        actor=lead,
+        at=at,
+        data={
+            "name": name,
+            "service": target.service,
+            "version": target.version,
+            "environment": target.environment,
+            "team": team,
+            "channel": channel,
+            "timezone": timezone,
+            "checklist_name": checklist_name,
+            "checklist": checklist_to_json(checklist),
+        },
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickOutcome:
+    """What came of one click."""
+
+    #: To be appended to the history.
+    facts: tuple[Fact, ...] = ()
+    #: Steps ticked while earlier ones were open: (the step, the first open step before it).
+    out_of_order: tuple[tuple[Item, Item], ...] = ()
+    #: Items whose tick was kept although the person unticked a stale drawing of it.
+    kept: tuple[Item, ...] = ()
+
+
+def tick(
+    deployment: Deployment, acts: Iterable[Act], *, user: str, at: datetime, drawn_seq: int
+) -> TickOutcome:
+    """The facts of one person's acts on a drawing of the state as of event `drawn_seq`.
+
+    Every act is recorded under its user. It changes the state only where it says something new: a tick of an
+    item somebody else ticked meanwhile leaves that person's tick, and unticking a stale drawing does not
+    undo a tick that was made after it. Raises DeploymentClosed.
+    """
+    acts = tuple(acts)
+    if acts and not deployment.phase.open:
+        raise DeploymentClosed(deployment.name, deployment.phase)
+    items = deployment.checklist.items
+    ticks = dict(deployment.ticks)
+    facts: list[Fact] = []
+    out_of_order: list[tuple[Item, Item]] = []
+    kept: list[Item] = []
+    seq = deployment.seq
+    for act in acts:
+        seq += 1
+        item, current = items[act.position], ticks.get(act.position)
+        data: dict[str, Any] = {"item": item.key, "position": act.position}
+        if not act.live or act.ticked == (current is not None):
+            data["moot"] = True
+        elif act.ticked:
+            before = _open_steps_before(deployment.checklist, act.position, ticks)
+            if before:
+                data["before"] = list(before)
+                out_of_order.append((item, items[before[0]]))
+            ticks[act.position] = Tick(by=user, at=at, seq=seq, before=before)
+        elif current is not None and current.seq > drawn_seq and current.by != user:
+            data["moot"] = True
+            kept.append(item)
+        else:
+            del ticks[act.position]
+        kind = "item.ticked" if act.ticked else "item.unticked"
+        facts.append(Fact(kind=kind, actor=user, at=at, data=data))
+    return TickOutcome(facts=tuple(facts), out_of_order=tuple(out_of_order), kept=tuple(kept))
+
+
+def _open_steps_before(checklist: Checklist, position: int, ticks: Mapping[int, Tick]) -> tuple[int, ...]:
+    """The open steps that stand before this step in its group, at its own depth."""
+    start = 0
+    for section in checklist.sections:
+        for group in section.groups:
+            if start <= position < start + len(group.items):
+                step = group.items[position - start]
+                if not step.ordered:
+                    return ()
+                return tuple(
+                    start + at
+                    for at, item in enumerate(group.items[: position - start])
+                    if item.ordered and item.depth == step.depth and start + at not in ticks
+                )
+            start += len(group.items)
+    return ()
+
+
+def finished(deployment: Deployment, *, user: str, at: datetime) -> Fact:
+    """The end of a deployment that went through; what was left open is named. Raises DeploymentClosed."""
+    if not deployment.phase.open:
+        raise DeploymentClosed(deployment.name, deployment.phase)
+    left = [item.key for item in deployment.open_items]
+    return Fact(kind="deployment.finished", actor=user, at=at, data={"open_items": left})
+
+
+def aborted(deployment: Deployment, *, user: str, at: datetime, reason: str) -> Fact:
+    """The end of a deployment that was called off. Raises DeploymentClosed, ReasonMissing."""
+    if not deployment.phase.open:
+        raise DeploymentClosed(deployment.name, deployment.phase)
+    reason = " ".join(reason.split())
+    if not reason:
+        raise ReasonMissing(deployment.name)
+    return Fact(kind="deployment.aborted", actor=user, at=at, data={"reason": reason})
+
+
+# ── from facts to state ──────────────────────────────────────────────────────────────────────────────────
+
+
+def fold(events: Iterable[Event]) -> Deployment:
+    """The state a history makes. Raises ValueError for a history that does not begin with a start."""
+    state: Deployment | None = None
+    for event in events:
+        state = _begin(event) if state is None else apply(state, event)
+    if state is None:
+        raise ValueError("a history without events makes no deployment")
+    return state
+
+
+def _begin(event: Event) -> Deployment:
+    fact, data = event.fact, event.fact.data
+    if fact.kind != "deployment.started":
+        raise ValueError(f"a history begins with deployment.started, not {fact.kind}")
+    return Deployment(
+        id=event.deployment_id,
+        name=data["name"],
+        target=Target(service=data["service"], version=data["version"], environment=data["environment"]),
+        team=data["team"],
+        channel=data["channel"],
+        lead=fact.actor,
+        timezone=data["timezone"],
+        checklist_name=data["checklist_name"],
+        checklist=checklist_from_json(data["checklist"]),
+        started_at=fact.at,
+        ticks=_ticked_in_the_file(data["checklist"], event),
+        seq=event.seq,
+        head=event.hash,
+    )
+
+
+def _ticked_in_the_file(checklist: Mapping[str, Any], event: Event) -> dict[int, Tick]:
+    """Boxes the file had ticked already: nobody did them in this deployment, so nobody's name goes there."""
+    boxes = (item for section in checklist["sections"] for g in section["groups"] for item in g["items"])
+    tick_ = Tick(by=FILE, at=event.fact.at, seq=event.seq)
+    return {position: tick_ for position, item in enumerate(boxes) if item["checked"]}
+
+
+def extend(state: Deployment, facts: Iterable[Fact]) -> tuple[Deployment, tuple[Event, ...]]:
+    """The state after these facts, and the events that record them."""
+    added = chain(facts, deployment_id=state.id, seq=state.seq, head=state.head)
+    for event in added:
+        state = apply(state, event)
+    return state, added
+
+
+def apply(state: Deployment, event: Event) -> Deployment:
+    """The state after one more event. An event of an unknown kind only moves `seq` and `head`."""
+    fact, data = event.fact, event.fact.data
+    state = replace(state, seq=event.seq, head=event.hash)
+    match fact.kind:
+        case "item.ticked" if not data.get("moot"):
+            made = Tick(by=fact.actor, at=fact.at, seq=event.seq, before=tuple(data.get("before", ())))
+            return replace(state, ticks={**state.ticks, data["position"]: made})
+        case "item.unticked" if not data.get("moot"):
+            return replace(state, ticks={at: t for at, t in state.ticks.items() if at != data["position"]})
+        case "deployment.finished":
+            return replace(state, phase=Phase.FINISHED, ended_at=fact.at, ended_by=fact.actor)
+        case "deployment.aborted":
+            return replace(
+                state, phase=Phase.ABORTED, ended_at=fact.at, ended_by=fact.actor, reason=data["reason"]
+            )
+    return state
+
+
+# ── the checklist's copy as JSON ─────────────────────────────────────────────────────────────────────────
+
+
+def checklist_to_json(checklist: Checklist) -> dict[str, Any]:
+    """The copy kept in the first event."""
+    return {
+        "title": checklist.title,
+        "sections": [
+            {
+                "title": section.title,
+                "groups": [
+                    {"title": group.title, "items": [_item_to_json(item) for item in group.items]}
+                    for group in section.groups
+                ],
+            }
+            for section in checklist.sections
+        ],
+        "triggers": list(checklist.triggers),
+        "rollback_steps": list(checklist.rollback_steps),
+    }
+
+
+def _item_to_json(item: Item) -> dict[str, Any]:
+    return {
+        "key": item.key,
+        "text": item.text,
+        "ordered": item.ordered,
+        "number": item.number,
+        "checked": item.checked,
+        "depth": item.depth,
+        "line": item.line,
+    }
+
+
+def checklist_from_json(data: Mapping[str, Any]) -> Checklist:
+    """The checklist a copy holds."""
+    return Checklist(
+        title=data["title"],
+        sections=tuple(
+            Section(
+                title=section["title"],
+                groups=tuple(
+                    Group(title=group["title"], items=tuple(Item(**item) for item in group["items"]))
+                    for group in section["groups"]
+                ),
+            )
+            for section in data["sections"]
+        ),
+        triggers=tuple(data["triggers"]),
+        rollback_steps=tuple(data["rollback_steps"]),
+    )

@@ -1,0 +1,83 @@
+"""What the services need from outside: the time, the checklists, the layout of messages, a bell to ring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from bot.domain.checklist import Checklist
+from bot.domain.deployment import Deployment
+from bot.storage.database import Database
+from bot.storage.deployments import Deployments
+from bot.storage.posts import PlannedPost
+
+
+class Clock(Protocol):
+    """Tells the time."""
+
+    def now(self) -> datetime:
+        """The current instant, in UTC."""
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The current instant, in UTC."""
+        return datetime.now(UTC)
+
+
+class ShiftedClock:
+    """The machine's clock plus an offset: moved by tests and by the local workspace."""
+
+    def __init__(self, offset: timedelta = timedelta()) -> None:
+        self.offset = offset
+
+    def now(self) -> datetime:
+        """The current instant, in UTC."""
+        return datetime.now(UTC) + self.offset
+
+    def forward(self, by: timedelta) -> None:
+        """Let time pass."""
+        self.offset += by
+
+
+class Library(Protocol):
+    """The checklists a deployment can be started with."""
+
+    def names(self) -> tuple[str, ...]:
+        """The names that can be asked for, in order."""
+
+    def load(self, name: str) -> Checklist:
+        """The checklist of that name. Raises ChecklistUnusable."""
+
+    def fill(self, checklist: Checklist, variables: dict[str, str]) -> Checklist:
+        """The checklist with its variables filled in. Raises ChecklistUnusable."""
+
+
+class Layout(Protocol):
+    """Decides which messages a deployment is shown in."""
+
+    def plan(self, deployment: Deployment) -> Sequence[PlannedPost]:
+        """The card and the messages of the thread, in order."""
+
+
+class Bell(Protocol):
+    """Wakes whoever redraws messages."""
+
+    def ring(self) -> None:
+        """Something changed and was committed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """Everything the services reach the world through."""
+
+    database: Database
+    deployments: Deployments
+    clock: Clock
+    library: Library
+    layout: Layout
+    bell: Bell

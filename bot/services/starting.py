@@ -1,0 +1,112 @@
+"""Start a deployment."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy.exc import IntegrityError
+
+from bot.domain.deployment import Deployment, Target, checked_target, slug, started
+from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding
+from bot.services.ports import Ports
+from bot.storage import deliveries, posts
+
+#: The checklist used where none is named.
+DEFAULT_CHECKLIST = "production"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartRequest:
+    """Who wants to start what, and which Slack delivery said so."""
+
+    service: str
+    version: str
+    environment: str
+    checklist: str
+    team: str
+    channel: str
+    lead: str
+    timezone: str
+    #: Stable name of the Slack delivery: the same one twice starts one deployment.
+    delivery: str
+
+
+async def start(ports: Ports, request: StartRequest) -> Deployment:
+    """Start a deployment, or return the one this delivery started before.
+
+    Raises InvalidName, ChecklistUnusable, AlreadyDeploying, StorageBusy, StorageFailed.
+    """
+    target = checked_target(request.service, request.version, request.environment)
+    checklist = ports.library.load(request.checklist)
+    variables = {
+        "service": target.service,
+        "version": target.version,
+        "environment": target.environment,
+    }
+    checklist = ports.library.fill(checklist, variables)
+    if not checklist.items:
+        nothing = Finding(
+            line=0, message="it holds no boxes to tick: write items as `- [ ] text`", fatal=True
+        )
+        raise ChecklistUnusable(request.checklist, (nothing,))
+    now = ports.clock.now()
+    begin = partial(
+        started,
+        target=target,
+        team=request.team,
+        channel=request.channel,
+        lead=request.lead,
+        timezone=request.timezone,
+        checklist_name=request.checklist,
+        checklist=checklist,
+        at=now,
+    )
+    try:
+        async with ports.database.write() as tx:
+            seen, deployment_id = await deliveries.effect(tx, request.delivery)
+            if seen and deployment_id is not None:
+                again = await ports.deployments.get(tx, deployment_id)
+                assert again is not None
+                return again
+            holder = await ports.deployments.holder(tx, request.team, target)
+            if holder is not None:
+                raise held_by(holder)
+            placeholder = uuid.uuid4().hex
+            deployment_id = await ports.deployments.create(tx, begin(name=placeholder))
+            name = f"{slug(target.service)}-{deployment_id}"
+            state = await ports.deployments.begin(tx, deployment_id, begin(name=name))
+            planned = [(uuid.uuid4().hex, post) for post in ports.layout.plan(state)]
+            await posts.add(tx, planned, deployment_id=state.id, channel=state.channel, at=now)
+            await deliveries.add(tx, request.delivery, at=now, deployment_id=state.id)
+    except IntegrityError:
+        # Another replica committed the same delivery, or the same service, between our look and our write.
+        return await _after_a_race(ports, request, target)
+    ports.bell.ring()
+    return state
+
+
+async def _after_a_race(ports: Ports, request: StartRequest, target: Target) -> Deployment:
+    async with ports.database.read() as tx:
+        _, deployment_id = await deliveries.effect(tx, request.delivery)
+        if deployment_id is not None:
+            again = await ports.deployments.get(tx, deployment_id)
+            assert again is not None
+            return again
+        holder = await ports.deployments.holder(tx, request.team, target)
+    if holder is not None:
+        raise held_by(holder)
+    return await start(ports, request)
+
+
+def held_by(holder: Deployment) -> AlreadyDeploying:
+    """The refusal that names who holds the service and environment."""
+    return AlreadyDeploying(
+        deployment_id=holder.id,
+        name=holder.name,
+        service=holder.target.service,
+        version=holder.target.version,
+        environment=holder.target.environment,
+        lead=holder.lead,
+    )

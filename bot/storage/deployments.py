@@ -1,0 +1,243 @@
+"""Deployments: their events, and the projections made from them in the same transaction."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain.deployment import Deployment, Phase, Target, Tick, checklist_from_json, extend, fold
+from bot.domain.events import GENESIS, Event, Fact, canonical, chain
+from bot.storage.schema import deployments, events, ticks
+
+#: How many deployments' states are kept in memory. A state of 107 items is about 100 kB.
+CACHED = 200
+
+
+class Deployments:
+    """Reads and appends histories, keeping recent states at hand.
+
+    A kept state is used only when the stored row carries the same event hash, so another replica's work, a
+    rolled-back transaction or a restart can never make it wrong.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[int, Deployment] = OrderedDict()
+
+    async def create(self, tx: AsyncConnection, fact: Fact) -> int:
+        """A row for a new deployment, still without its first event; its id.
+
+        The name is made from the id, so the fact carries a placeholder, anything unique, until `begin`.
+        """
+        data = fact.data
+        result = await tx.execute(
+            insert(deployments).values(
+                name=data["name"],
+                team=data["team"],
+                channel=data["channel"],
+                service=data["service"],
+                version=data["version"],
+                environment=data["environment"],
+                checklist_name=data["checklist_name"],
+                lead=fact.actor,
+                timezone=data["timezone"],
+                phase=Phase.IN_PROGRESS,
+                started_at=fact.at,
+                seq=0,
+                head=GENESIS,
+            )
+        )
+        key = result.inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+    async def begin(self, tx: AsyncConnection, deployment_id: int, fact: Fact) -> Deployment:
+        """Append the first event and name the row. Returns the state."""
+        first = chain([fact], deployment_id=deployment_id, seq=0, head=GENESIS)
+        await _insert_events(tx, first)
+        state = fold(first)
+        await _project(tx, None, state)
+        self._keep(state)
+        return state
+
+    async def append(self, tx: AsyncConnection, state: Deployment, facts: Iterable[Fact]) -> Deployment:
+        """Append facts to a state that was read with `locked` in this transaction. Returns the new state."""
+        after, added = extend(state, facts)
+        await self.store(tx, state, after, added)
+        return after
+
+    async def store(
+        self, tx: AsyncConnection, before: Deployment, after: Deployment, added: Sequence[Event]
+    ) -> None:
+        """Store the events that lead from one state, read with `locked` here, to another."""
+        if added:
+            await _insert_events(tx, added)
+            await _project(tx, before, after)
+            self._keep(after)
+
+    async def get(
+        self, tx: AsyncConnection, deployment_id: int, *, locked: bool = False
+    ) -> Deployment | None:
+        """The state of one deployment; `locked` holds it against other writers until the transaction ends."""
+        query = select(deployments).where(deployments.c.id == deployment_id)
+        if locked:
+            query = query.with_for_update()
+        row = (await tx.execute(query)).one_or_none()
+        return None if row is None else await self._state(tx, row)
+
+    async def named(self, tx: AsyncConnection, team: str, name: str) -> Deployment | None:
+        """The deployment people call `name`, or None."""
+        query = select(deployments).where(
+            deployments.c.team == team, func.lower(deployments.c.name) == name.casefold()
+        )
+        row = (await tx.execute(query)).one_or_none()
+        return None if row is None else await self._state(tx, row)
+
+    async def open(self, tx: AsyncConnection, team: str, channel: str | None = None) -> list[Deployment]:
+        """The open deployments of a workspace or of one channel, oldest first."""
+        query = select(deployments).where(
+            deployments.c.team == team, deployments.c.phase == Phase.IN_PROGRESS
+        )
+        if channel is not None:
+            query = query.where(deployments.c.channel == channel)
+        rows = (await tx.execute(query.order_by(deployments.c.id))).all()
+        return [await self._state(tx, row) for row in rows]
+
+    async def holder(self, tx: AsyncConnection, team: str, target: Target) -> Deployment | None:
+        """The open deployment of this service to this environment, or None."""
+        query = select(deployments).where(
+            and_(
+                deployments.c.team == team,
+                func.lower(deployments.c.service) == func.lower(target.service),
+                func.lower(deployments.c.environment) == func.lower(target.environment),
+                deployments.c.phase == Phase.IN_PROGRESS,
+            )
+        )
+        row = (await tx.execute(query)).one_or_none()
+        return None if row is None else await self._state(tx, row)
+
+    async def ids(self, tx: AsyncConnection) -> list[int]:
+        """Every deployment's id, in order."""
+        return list((await tx.execute(select(deployments.c.id).order_by(deployments.c.id))).scalars())
+
+    async def history(self, tx: AsyncConnection, deployment_id: int) -> list[Event]:
+        """Every event of a deployment, in order."""
+        query = select(events).where(events.c.deployment_id == deployment_id).order_by(events.c.seq)
+        return [_event(row) for row in (await tx.execute(query)).all()]
+
+    async def projected(self, tx: AsyncConnection, deployment_id: int) -> Deployment:
+        """The state as the projection tables tell it, read afresh."""
+        self._kept.pop(deployment_id, None)
+        state = await self.get(tx, deployment_id)
+        assert state is not None
+        return state
+
+    async def rebuild(self, tx: AsyncConnection, state: Deployment) -> None:
+        """Make the projections of this deployment again from a state folded from its events."""
+        await tx.execute(delete(ticks).where(ticks.c.deployment_id == state.id))
+        await _project(tx, None, state)
+        self._keep(state)
+
+    async def _state(self, tx: AsyncConnection, row: Row[Any]) -> Deployment:
+        kept = self._kept.get(row.id)
+        if kept is not None and kept.head == row.head and kept.phase == row.phase:
+            self._kept.move_to_end(row.id)
+            return kept
+        checklist = kept.checklist if kept is not None else await _checklist(tx, row.id)
+        stored = await tx.execute(select(ticks).where(ticks.c.deployment_id == row.id))
+        state = Deployment(
+            id=row.id,
+            name=row.name,
+            target=Target(service=row.service, version=row.version, environment=row.environment),
+            team=row.team,
+            channel=row.channel,
+            lead=row.lead,
+            timezone=row.timezone,
+            checklist_name=row.checklist_name,
+            checklist=checklist,
+            started_at=row.started_at,
+            phase=Phase(row.phase),
+            ended_at=row.ended_at,
+            ended_by=row.ended_by,
+            reason=row.reason,
+            ticks={
+                t.position: Tick(by=t.by, at=t.at, seq=t.seq, before=tuple(json.loads(t.before)))
+                for t in stored
+            },
+            seq=row.seq,
+            head=row.head,
+        )
+        self._keep(state)
+        return state
+
+    def _keep(self, state: Deployment) -> None:
+        self._kept[state.id] = state
+        self._kept.move_to_end(state.id)
+        if len(self._kept) > CACHED:
+            self._kept.popitem(last=False)
+
+
+async def _checklist(tx: AsyncConnection, deployment_id: int) -> Any:
+    query = select(events.c.data).where(events.c.deployment_id == deployment_id, events.c.seq == 1)
+    return checklist_from_json(json.loads((await tx.execute(query)).scalar_one())["checklist"])
+
+
+async def _insert_events(tx: AsyncConnection, added: Sequence[Event]) -> None:
+    await tx.execute(
+        insert(events),
+        [
+            {
+                "deployment_id": event.deployment_id,
+                "seq": event.seq,
+                "at": event.fact.at,
+                "actor": event.fact.actor,
+                "kind": event.fact.kind,
+                "data": canonical(event.fact.data),
+                "previous": event.previous,
+                "hash": event.hash,
+            }
+            for event in added
+        ],
+    )
+
+
+def _event(row: Row[Any]) -> Event:
+    fact = Fact(kind=row.kind, actor=row.actor, at=row.at, data=json.loads(row.data))
+    return Event(
+        deployment_id=row.deployment_id, seq=row.seq, fact=fact, previous=row.previous, hash=row.hash
+    )
+
+
+async def _project(tx: AsyncConnection, before: Deployment | None, after: Deployment) -> None:
+    known = before.ticks if before is not None else {}
+    gone = [at for at, tick in known.items() if after.ticks.get(at) != tick]
+    if gone:
+        await tx.execute(delete(ticks).where(ticks.c.deployment_id == after.id, ticks.c.position.in_(gone)))
+    new = [
+        {
+            "deployment_id": after.id,
+            "position": at,
+            "by": tick.by,
+            "at": tick.at,
+            "seq": tick.seq,
+            "before": json.dumps(tick.before),
+        }
+        for at, tick in after.ticks.items()
+        if known.get(at) != tick
+    ]
+    if new:
+        await tx.execute(insert(ticks), new)
+    values: dict[str, Any] = {"seq": after.seq, "head": after.head}
+    if before is None or before.phase != after.phase:
+        values |= {
+            "name": after.name,
+            "phase": after.phase,
+            "ended_at": after.ended_at,
+            "ended_by": after.ended_by,
+            "reason": after.reason,
+        }
+    await tx.execute(update(deployments).where(deployments.c.id == after.id).values(values))

@@ -1,0 +1,178 @@
+"""The tables. `migrations/` must add up to exactly these, on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+from bot.domain.events import micros
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An instant as microseconds since 1970 in UTC: exact, and the same in every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """To the database."""
+        return None if value is None else micros(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts up only in a column typed INTEGER; ids stay small enough for both.
+_ID = Integer
+
+#: The current state of each deployment: a projection of its events.
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("name", String(64), nullable=False),
+    Column("team", String(32), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("checklist_name", String(128), nullable=False),
+    Column("lead", String(32), nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("ended_by", String(32)),
+    Column("reason", Text),
+    Column("seq", Integer, nullable=False),
+    Column("head", String(64), nullable=False),
+    UniqueConstraint("team", "name"),
+    Index(
+        "uq_deployments_open",
+        "team",
+        text("lower(service)"),
+        text("lower(environment)"),
+        unique=True,
+        sqlite_where=text("phase = 'in_progress'"),
+        postgresql_where=text("phase = 'in_progress'"),
+    ),
+    Index("ix_deployments_channel_phase", "channel", "phase"),
+    sqlite_autoincrement=True,
+)
+
+#: The facts, append-only; everything else about a deployment can be made again from them.
+events = Table(
+    "events",
+    metadata,
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor", String(32), nullable=False),
+    Column("kind", String(48), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+#: The items that are ticked: a projection.
+ticks = Table(
+    "ticks",
+    metadata,
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("by", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("before", Text, nullable=False),
+)
+
+#: Every selection received, so that a click counts once and stale screens are read right.
+clicks = Table(
+    "clicks",
+    metadata,
+    Column("drawing", String(255), primary_key=True),
+    Column("user", String(32), primary_key=True),
+    Column("action_ts", BigInteger, primary_key=True),
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), nullable=False),
+    Column("selected", Text, nullable=False),
+    Column("acts", Text, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Index("ix_clicks_received_at", "received_at"),
+)
+
+#: Messages the bot owns.
+posts = Table(
+    "posts",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("uid", String(32), nullable=False, unique=True),
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("key", String(128), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("ts", String(32)),
+    Column("thread_ts", String(32)),
+    Column("wanted", Integer, nullable=False),
+    Column("shown", Integer, nullable=False),
+    Column("first_wanted_at", Instant, nullable=False),
+    Column("last_wanted_at", Instant, nullable=False),
+    Column("shown_at", Instant),
+    Column("attempted_at", Instant),
+    Column("leased_by", String(64)),
+    Column("leased_until", Instant),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", Instant),
+    Column("problem", Text),
+    UniqueConstraint("deployment_id", "kind", "key"),
+    Index("ix_posts_channel_ts", "channel", "ts"),
+    CheckConstraint("shown <= wanted", name="shown_wanted"),
+    Index(
+        "ix_posts_due",
+        "place",
+        sqlite_where=text("wanted > shown"),
+        postgresql_where=text("wanted > shown"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+#: Slack deliveries that had an effect: the same one again has none.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("received_at", Instant, nullable=False),
+    Column("deployment_id", _ID, ForeignKey("deployments.id")),
+    Index("ix_deliveries_received_at", "received_at"),
+)
