@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from bot.domain.checklist import Checklist, Group, Item, Section
-from bot.domain.errors import DeploymentClosed, InvalidName, ReasonMissing
+from bot.domain.errors import DeploymentClosed, InvalidName, ReasonMissing, ReasonTooLong
 from bot.domain.events import GENESIS, Event, Fact, chain
 from bot.domain.ticking import Act
 
@@ -93,6 +93,9 @@ class Deployment:
         """The items still to tick, in order."""
         return tuple(item for at, item in enumerate(self.checklist.items) if at not in self.ticks)
 
+
+#: Longest reason for an abort. Own choice: it stands on the card, beside everything else.
+REASON = 1000
 
 _NAME = re.compile(r"[\w][\w.+:@/~-]*", re.UNICODE)
 #: Longest service, version and environment. Own choice: all three fit a Slack header of 150 characters.
@@ -237,12 +240,14 @@ def finished(deployment: Deployment, *, user: str, at: datetime) -> Fact:
 
 
 def aborted(deployment: Deployment, *, user: str, at: datetime, reason: str) -> Fact:
-    """The end of a deployment that was called off. Raises DeploymentClosed, ReasonMissing."""
+    """The end of a deployment that was called off. Raises DeploymentClosed, ReasonMissing, ReasonTooLong."""
     if not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
     reason = " ".join(reason.split())
     if not reason:
         raise ReasonMissing(deployment.name)
+    if len(reason) > REASON:
+        raise ReasonTooLong(len(reason), limit=REASON)
     return Fact(kind="deployment.aborted", actor=user, at=at, data={"reason": reason})
 
 

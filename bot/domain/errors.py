@@ -61,6 +61,15 @@ class ReasonMissing(DeploybotError):
         super().__init__(f"Why is {name} aborted? Say it in a few words: /deploy abort {name} REASON.")
 
 
+class ReasonTooLong(DeploybotError):
+    """A reason that is an essay."""
+
+    def __init__(self, length: int, *, limit: int) -> None:
+        super().__init__(
+            f"The reason has {length} characters; put it in {limit} or fewer and the rest in the thread."
+        )
+
+
 class DeploymentClosed(DeploybotError):
     """An act on a deployment that has ended."""
 
@@ -78,9 +87,17 @@ class AlreadyDeploying(DeploybotError):
         self, *, deployment_id: int, name: str, service: str, version: str, environment: str, lead: str
     ) -> None:
         self.deployment_id = deployment_id
-        super().__init__(
-            f"{service} is already being deployed to {environment}: {name}, version {version}, "
-            f"led by <@{lead}>. Finish or abort that one first."
+        self.name = name
+        self.lead = lead
+        self._what = f"{service} is already being deployed to {environment}"
+        self._version = version
+        super().__init__(self.told(led_by=lead))
+
+    def told(self, *, led_by: str) -> str:
+        """The sentence, with the lead's name or mention."""
+        return (
+            f"{self._what}: {self.name}, version {self._version}, led by {led_by}. "
+            "Finish or abort that one first."
         )
 
 
@@ -134,9 +151,7 @@ class BotNotInChannel(DeploybotError):
 
 
 class SlackRefused(DeploybotError):
-    """Slack refused a call in a way that no retry mends."""
+    """Slack refused a call."""
 
     def __init__(self, method: str, code: str, hint: str) -> None:
-        self.method = method
-        self.code = code
         super().__init__(f"Slack refused {method} ({code}). {hint}")

@@ -65,7 +65,13 @@ def read_click(
         if live:
             state[act.position] = act.ticked
         acts.append(replace(act, live=live))
-    return tuple(reversed(acts))
+    # Clicks that came late may have been misread for want of those between them: put right what is left.
+    corrections = [
+        Act(position=position, ticked=ticked)
+        for position, ticked in settled.items()
+        if ticked != state.get(position, position in base)
+    ]
+    return (*reversed(acts), *corrections)
 
 
 def _read_timeline(base: frozenset[int], timeline: Sequence[Selection]) -> list[Act]:

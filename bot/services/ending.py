@@ -8,9 +8,9 @@ from collections.abc import Callable
 from bot.domain.deployment import Deployment, aborted, finished
 from bot.domain.errors import NoSuchDeployment
 from bot.domain.events import Fact
+from bot.domain.post import PlannedPost
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts
-from bot.storage.posts import PlannedPost
 
 
 async def finish(ports: Ports, deployment_id: int, *, user: str, delivery: str) -> Deployment:

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment
+from bot.domain.post import PlannedPost
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
-from bot.storage.posts import PlannedPost
 
 
 class Clock(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,6 +26,8 @@ from bot.storage.posts import Post
 
 #: Most clicks in one transaction: keeps it well under the 3 s Slack waits for an answer.
 BATCH = 200
+#: After a click that could not be stored: when to try to redraw its message, in seconds between tries.
+REDRAW_WAITS_S = (0.5, 1, 2, 4, 8, 15, 30, 60)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +72,7 @@ class TickQueue:
         self._ports = ports
         self._waiting: list[tuple[Click, asyncio.Future[Ticked]]] = []
         self._worker: asyncio.Task[None] | None = None
+        self._redrawing: set[asyncio.Task[None]] = set()
         self._posts: dict[int, Post] = {}
 
     async def submit(self, click: Click) -> Ticked:
@@ -92,6 +95,7 @@ class TickQueue:
             except Exception as error:
                 if len(batch) == 1 or isinstance(error, DeploybotError):
                     _refuse(batch, error)
+                    self._redraw_later(click for click, _ in batch)
                 else:  # find out whose click it was
                     for entry in batch:
                         await self._commit_alone(entry)
@@ -101,6 +105,29 @@ class TickQueue:
             await self._commit([entry])
         except Exception as error:
             _refuse([entry], error)
+            self._redraw_later([entry[0]])
+
+    def _redraw_later(self, refused: Iterable[Click]) -> None:
+        """The person's client shows a click that was not recorded: draw the truth when possible."""
+        changed: dict[int, set[int]] = defaultdict(set)
+        for click in refused:
+            changed[click.deployment_id].add(click.post_id)
+        task = asyncio.create_task(self._redraw(changed))
+        self._redrawing.add(task)
+        task.add_done_callback(self._redrawing.discard)
+
+    async def _redraw(self, changed: Mapping[int, set[int]]) -> None:
+        for wait in REDRAW_WAITS_S:
+            await asyncio.sleep(wait)
+            try:
+                async with self._ports.database.write() as tx:
+                    for deployment_id, only in changed.items():
+                        now = self._ports.clock.now()
+                        await posts.want(tx, deployment_id=deployment_id, at=now, only=only)
+            except DeploybotError:
+                continue
+            self._ports.bell.ring()
+            return
 
     async def _commit(self, batch: Sequence[tuple[Click, asyncio.Future[Ticked]]]) -> None:
         results: list[Ticked | DeploybotError] = []

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, func, insert, or_, select, update
+from sqlalchemy import Row, case, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.storage.schema import posts
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedPost:
-    """A message to be owned from now on."""
-
-    #: `card` for the root of the thread; everything else is a reply.
-    kind: str
-    #: Unique for its kind within the deployment.
-    key: str
-    #: What the drawing needs besides the deployment's state; JSON values only.
-    content: Mapping[str, Any] = field(default_factory=dict)
+from bot.domain.post import PlannedPost
+from bot.storage.schema import Instant, posts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +45,9 @@ class Post:
     failures: int
     retry_at: datetime | None
     problem: str | None
+    #: The process that is sending it, and until when it may take.
+    leased_by: str | None
+    leased_until: datetime | None
 
 
 async def add(
@@ -104,16 +96,15 @@ async def want(
     await tx.execute(
         query.values(
             wanted=posts.c.wanted + 1,
-            first_wanted_at=case((up_to_date, at), else_=posts.c.first_wanted_at),
+            first_wanted_at=case((up_to_date, literal(at, Instant())), else_=posts.c.first_wanted_at),
             last_wanted_at=at,
         )
     )
 
 
-async def pending(tx: AsyncConnection, *, owner: str, at: datetime) -> list[Post]:
-    """Messages that show less than they should and that nobody else is sending, in order of thread."""
-    free = or_(posts.c.leased_until.is_(None), posts.c.leased_until < at, posts.c.leased_by == owner)
-    query = select(posts).where(posts.c.wanted > posts.c.shown, free)
+async def pending(tx: AsyncConnection) -> list[Post]:
+    """Messages that show less than they should, in the order of their threads."""
+    query = select(posts).where(posts.c.wanted > posts.c.shown)
     rows = await tx.execute(query.order_by(posts.c.deployment_id, posts.c.place))
     return [_post(row) for row in rows]
 
@@ -189,10 +180,15 @@ async def failed(
 
 
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
-    """Give back everything this process took; None: everything, where no other process can be running."""
+    """Give back what this process took; None: what anybody took, where no other process can be running."""
     query = update(posts).values(leased_by=None, leased_until=None)
     query = query.where(posts.c.leased_by.is_not(None) if owner is None else posts.c.leased_by == owner)
     await tx.execute(query)
+
+
+async def retry_now(tx: AsyncConnection) -> None:
+    """Try again at once whatever failed before: a new process may have a new token, or a new network."""
+    await tx.execute(update(posts).where(posts.c.wanted > posts.c.shown).values(retry_at=None))
 
 
 async def get(tx: AsyncConnection, post_id: int) -> Post | None:
@@ -258,4 +254,6 @@ def _post(row: Row[Any]) -> Post:
         failures=row.failures,
         retry_at=row.retry_at,
         problem=row.problem,
+        leased_by=row.leased_by,
+        leased_until=row.leased_until,
     )

@@ -157,6 +157,7 @@ posts = Table(
     Column("problem", Text),
     UniqueConstraint("deployment_id", "kind", "key"),
     Index("ix_posts_channel_ts", "channel", "ts"),
+    Index("ix_posts_channel_thread_ts", "channel", "thread_ts"),
     CheckConstraint("shown <= wanted", name="shown_wanted"),
     Index(
         "ix_posts_due",

@@ -1,0 +1,207 @@
+"""Wires everything together; the only place that does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from slack_bolt.async_app import AsyncApp
+
+from bot.checklists.library import ChecklistLibrary
+from bot.config import Settings
+from bot.domain.errors import DeploybotError
+from bot.scheduling import scheduler
+from bot.services.ports import Clock, Ports, SystemClock
+from bot.services.ticking import TickQueue
+from bot.slack.blocks.layout import MessageLayout
+from bot.slack.connection import SocketConnection
+from bot.slack.conversation import Conversation
+from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
+from bot.slack.inflight import InFlight
+from bot.slack.listeners import Listeners
+from bot.slack.publisher import Publisher
+from bot.storage import migrating, posts
+from bot.storage.database import Database
+from bot.storage.deployments import Deployments
+from bot.web import WebServer, application
+
+log = logging.getLogger(__name__)
+
+#: A backlog older than this many seconds means that the screens are not what they should be.
+BACKLOG_S = 60
+#: How long a stopping process waits for work under way. Platforms kill after 10 to 30 s.
+DRAIN_S = 8.0
+
+
+class _LateBell:
+    """A bell that can be hung before there is anything to ring for."""
+
+    def __init__(self) -> None:
+        self.publisher: Publisher | None = None
+
+    def ring(self) -> None:
+        if self.publisher is not None:
+            self.publisher.ring()
+
+
+def make_ports(settings: Settings, clock: Clock | None = None) -> tuple[Ports, _LateBell]:
+    """The services' ports on the configured database and checklists."""
+    bell = _LateBell()
+    ports = Ports(
+        database=Database(settings.database_url),
+        deployments=Deployments(),
+        clock=clock or SystemClock(),
+        library=ChecklistLibrary([settings.checklists, SHIPPED_CHECKLISTS]),
+        layout=MessageLayout(),
+        bell=bell,
+    )
+    return ports, bell
+
+
+#: The checklists that come with the bot.
+SHIPPED_CHECKLISTS = next(
+    (
+        folder
+        for folder in (
+            Path(__file__).parent / "_shipped" / "checklists",
+            Path(__file__).parent.parent / "checklists",
+        )
+        if folder.is_dir()
+    ),
+    Path("checklists"),
+)
+
+
+class Application:
+    """The bot: started, running, stopped."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.ports, self._bell = make_ports(settings, clock)
+        self._in_flight = InFlight()
+        self._session: aiohttp.ClientSession | None = None
+        self._socket: SocketConnection | None = None
+        self._publisher: Publisher | None = None
+        self._web: WebServer | None = None
+        self._scheduler = scheduler(self.ports)
+        self._identity: Identity | None = None
+        self._slack_problem = "not started yet"
+        #: The port that is listened on, once started.
+        self.port = settings.port
+
+    async def start(self) -> None:
+        """Bring the database up to date, connect to Slack and begin to publish.
+
+        Raises DeploybotError where the database cannot be used, SlackFailure where the token is refused,
+        OSError where the port is taken.
+        """
+        settings = self.settings
+        await migrating.upgrade(self.ports.database)
+        timeout = aiohttp.ClientTimeout(total=CALL_S, connect=3)
+        self._session = aiohttp.ClientSession(timeout=timeout)
+        client = web_client(settings.slack_bot_token.get_secret_value(), settings.api_url, self._session)
+        gateway = Gateway(client)
+        self._identity = await gateway.identity()
+        bolt = AsyncApp(
+            client=client,
+            signing_secret=settings.slack_signing_secret.get_secret_value() or None,
+            request_verification_enabled=not settings.socket_mode,
+            logger=logging.getLogger("slack_bolt"),
+        )
+        conversation = Conversation(self.ports, gateway, bot_name=self._identity.name)
+        Listeners(
+            ports=self.ports,
+            conversation=conversation,
+            queue=TickQueue(self.ports),
+            gateway=gateway,
+            in_flight=self._in_flight,
+            command=settings.command,
+        ).register(bolt)
+        self._publisher = self._bell.publisher = Publisher(
+            database=self.ports.database,
+            deployments=self.ports.deployments,
+            clock=self.ports.clock,
+            gateway=gateway,
+        )
+        await self._publisher.start()
+        web_app = application(readiness=self.readiness, bolt=None if settings.socket_mode else bolt)
+        self._web = WebServer(web_app, host=settings.host, port=settings.port)
+        self.port = await self._web.start()
+        if settings.socket_mode:
+            self._socket = SocketConnection(bolt, settings.slack_app_token.get_secret_value())
+            await self._socket.start()
+        self._scheduler.start()
+        log.info(
+            "ready in %s as @%s, %s, port %d",
+            self._identity.team_name,
+            self._identity.name,
+            "Socket Mode" if settings.socket_mode else "HTTP delivery",
+            self.port,
+        )
+
+    async def stop(self) -> None:
+        """Finish what people asked for, send what is being sent, and close."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        left = await self._in_flight.drain(within=DRAIN_S / 2)
+        if self._socket is not None:
+            await self._socket.stop()
+        if self._web is not None:
+            await self._web.stop()
+        left = await self._in_flight.drain(within=DRAIN_S / 4) if left else 0
+        if self._publisher is not None:
+            await self._publisher.stop(within=DRAIN_S / 2)
+        if self._session is not None:
+            await self._session.close()
+        await self.ports.database.close()
+        log.info("stopped%s", f"; {left} requests were cut off" if left else "")
+
+    async def settle(self, *, within: float = 30.0) -> bool:
+        """Wait until Slack shows everything; False where it takes longer than `within` seconds."""
+        return self._publisher is not None and await self._publisher.settle(within=within)
+
+    async def connected(self) -> bool:
+        """Whether deliveries can reach us; HTTP delivery needs no connection of ours."""
+        return self._socket is None or await self._socket.connected()
+
+    async def readiness(self) -> tuple[bool, Mapping[str, Any]]:
+        """Whether people can use the bot right now, and why not."""
+        now = self.ports.clock.now()
+        problems: list[str] = []
+        connected = await self.connected()
+        if not connected and self._socket is not None:
+            problems.append(f"Slack: {self._socket.problem or 'the connection was lost'}")
+        waiting, oldest, trouble = 0, None, None
+        try:
+            async with asyncio.timeout(2), self.ports.database.read() as tx:
+                backlog = await posts.backlog(tx)
+            waiting, oldest, trouble = backlog.waiting, backlog.oldest, backlog.problem
+            database = "ok"
+        except (DeploybotError, TimeoutError) as error:
+            database = str(error) or "it does not answer"
+            problems.append(f"Database: {database}")
+        age = (now - oldest).total_seconds() if oldest is not None else 0.0
+        if age > BACKLOG_S:
+            problems.append(
+                f"{waiting} messages wait to be sent, for {age:.0f} s: {trouble or 'no reason noted'}"
+            )
+        return not problems, {
+            "problems": problems,
+            "slack": {
+                "mode": "socket" if self.settings.socket_mode else "http",
+                "connected": connected,
+                "team": self._identity.team if self._identity else None,
+                "last_event_at": _iso(self._in_flight.last_heard),
+            },
+            "database": database,
+            "backlog": {"posts": waiting, "oldest_seconds": round(age, 1), "problem": trouble},
+        }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at is not None else None

@@ -1,0 +1,143 @@
+"""`deploybot doctor`: what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated
+
+import aiohttp
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from bot.app import make_ports
+from bot.cli import settings as cli_settings
+from bot.cli.serve import missing_settings, run
+from bot.config import Settings
+from bot.domain.errors import DeploybotError
+from bot.services.ports import Ports
+from bot.slack.gateway import CALL_S, Gateway, SlackFailure, web_client
+from bot.slack.manifest import SCOPES
+from bot.storage import migrating
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """One thing looked at."""
+
+    what: str
+    #: True fine, False broken, None could not be looked at.
+    fine: bool | None
+    #: What was seen, and what to do where it is not fine.
+    said: str
+
+
+def doctor(
+    channel: Annotated[str, typer.Option(help="Also check this channel, by its id (C…).")] = "",
+) -> None:
+    """Say what is missing (token, scope, channel, database, checklists) and how to fix it."""
+    run(_doctor(cli_settings.load(), channel))
+
+
+async def _doctor(settings: Settings, channel: str) -> None:
+    console = Console()
+    wrong = 0
+    async for diagnosis in diagnose(settings, channel):
+        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}[diagnosis.fine]
+        wrong += diagnosis.fine is False
+        console.print(f"{mark} [bold]{escape(diagnosis.what)}[/]: {escape(diagnosis.said)}", soft_wrap=True)
+    console.print("Everything is in place." if not wrong else f"{wrong} to fix.")
+    sys.exit(1 if wrong else 0)
+
+
+async def diagnose(settings: Settings, channel: str = "") -> AsyncIterator[Diagnosis]:
+    """Look at everything a running bot needs, one after the other."""
+    for sentence in missing_settings(settings):
+        yield Diagnosis(what="Settings", fine=False, said=sentence)
+    try:
+        ports, _ = make_ports(settings)
+    except DeploybotError as error:
+        yield Diagnosis(what="Database", fine=False, said=str(error))
+    else:
+        try:
+            yield await _database(ports)
+            yield _checklists(ports)
+        finally:
+            await ports.database.close()
+    token = settings.slack_bot_token.get_secret_value()
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_S)) as session:
+        gateway = Gateway(web_client(token, settings.api_url, session))
+        if token:
+            async for diagnosis in _slack(gateway, settings, channel):
+                yield diagnosis
+        if settings.socket_mode:
+            yield await _app_token(gateway, settings)
+
+
+async def _database(ports: Ports) -> Diagnosis:
+    where = ports.database.url.render_as_string(hide_password=True)
+    try:
+        async with asyncio.timeout(5):
+            revision = await migrating.revision_of(ports.database)
+    except (DeploybotError, TimeoutError) as error:
+        said = f"{where}: {error or 'no answer within 5 s'}"
+        return Diagnosis(what="Database", fine=False, said=f"{said} Check DATABASE_URL.")
+    if revision != migrating.newest():
+        said = f"{where} is at {revision or 'nothing'}; `deploybot serve` or `deploybot migrate` updates it."
+        return Diagnosis(what="Database", fine=True, said=said)
+    return Diagnosis(what="Database", fine=True, said=f"{where}, schema {revision}")
+
+
+def _checklists(ports: Ports) -> Diagnosis:
+    names = ports.library.names()
+    if not names:
+        said = "no checklist found: put a Markdown file with `- [ ]` items into checklists/."
+        return Diagnosis(what="Checklists", fine=False, said=said)
+    good, bad = [], []
+    for name in names:
+        try:
+            good.append(f"{name} ({len(ports.library.load(name).items)} items)")
+        except DeploybotError as error:
+            bad.append(str(error))
+    return Diagnosis(what="Checklists", fine=not bad, said="; ".join([*bad, *good]))
+
+
+async def _slack(gateway: Gateway, settings: Settings, channel: str) -> AsyncIterator[Diagnosis]:
+    try:
+        identity = await gateway.identity()
+    except SlackFailure as failure:
+        where = f" at {settings.api_url}" if failure.code == "connection" else ""
+        said = f"auth.test{where}: {failure.code}. {failure.hint}"
+        yield Diagnosis(what="Bot token", fine=False, said=said)
+        return
+    yield Diagnosis(what="Bot token", fine=True, said=f"@{identity.name} in {identity.team_name}")
+    missing = [f"{scope} (to {why})" for scope, why in SCOPES.items() if scope not in identity.scopes]
+    if missing:
+        said = f"missing {', '.join(missing)}. Update the app with `deploybot manifest` and reinstall it."
+        yield Diagnosis(what="Scopes", fine=False, said=said)
+    else:
+        yield Diagnosis(what="Scopes", fine=True, said=f"all {len(SCOPES)} are granted")
+    if channel:
+        try:
+            member = await gateway.is_member(channel)
+            said = "the bot is in it" if member else f"the bot is not in it: /invite @{identity.name} there."
+            yield Diagnosis(what=f"Channel {channel}", fine=member, said=said)
+        except SlackFailure as failure:
+            yield Diagnosis(what=f"Channel {channel}", fine=False, said=f"{failure.code}. {failure.hint}")
+
+
+async def _app_token(gateway: Gateway, settings: Settings) -> Diagnosis:
+    try:
+        async with asyncio.timeout(CALL_S):
+            await gateway.client.apps_connections_open(app_token=settings.slack_app_token.get_secret_value())
+    except Exception as error:  # the SDK's, the network's: all mean the same here
+        code = getattr(error, "response", {}).get("error") or type(error).__name__
+        said = (
+            f"{code}. Make an app-level token with connections:write under “Basic Information”, "
+            "set SLACK_APP_TOKEN, and see that Socket Mode is on."
+        )
+        return Diagnosis(what="App token", fine=False, said=said)
+    return Diagnosis(what="App token", fine=True, said="Socket Mode connections can be opened")

@@ -1,0 +1,71 @@
+"""`deploybot local`: a small Slack on this machine with the bot in it; no account, one process."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+from rich.markup import escape
+
+from bot.app import Application
+from bot.cli import settings as cli_settings
+from bot.cli.serve import run, until_stopped
+from bot.config import Settings
+from bot.services.ports import ShiftedClock
+from bot.slack.manifest import manifest
+from bot.workspace.server import Workspace
+
+DATABASE = Path("deploybot.db")
+
+
+def local(
+    port: Annotated[int, typer.Option(help="Port of the page; 0 takes a free one.", min=0, max=65535)] = 3210,
+    db: Annotated[Path, typer.Option(help="SQLite file that keeps everything.")] = DATABASE,
+    checklists: Annotated[Path | None, typer.Option(help="Folder with checklists.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; anybody there can act.")] = "127.0.0.1",
+) -> None:
+    """Open the local workspace with the bot in it, and print its address."""
+    settings = cli_settings.load(database_url=f"sqlite:///{db}", checklists=checklists)
+    run(_local(settings, host, port, db.with_name(f"{db.name}.workspace")))
+
+
+async def _local(settings: Settings, host: str, port: int, state: Path) -> None:
+    console = Console()
+    clock = ShiftedClock()
+    application: Application | None = None
+
+    async def forward(seconds: float) -> None:
+        clock.forward(timedelta(seconds=seconds))
+        if application is not None:
+            application.ports.bell.ring()
+
+    async with contextlib.AsyncExitStack() as stack:
+        state.parent.mkdir(parents=True, exist_ok=True)
+        workspace = Workspace(state_path=state, on_forward=forward)
+        stack.push_async_callback(workspace.stop)
+        url = await workspace.start(host, port)
+        installed = workspace.install(manifest(command=settings.command))
+        application = Application(
+            settings.model_copy(
+                update={
+                    "slack_bot_token": SecretStr(installed.bot_token),
+                    "slack_app_token": SecretStr(installed.app_token),
+                    "slack_api_url": installed.api_url,
+                    "host": "127.0.0.1",
+                    "port": 0,
+                }
+            ),
+            clock=clock,
+        )
+        stack.push_async_callback(application.stop)
+        await application.start()
+        console.print(
+            f"\n  Open [bold]{escape(url)}[/]  and type  [bold]{settings.command} start[/]", soft_wrap=True
+        )
+        console.print(f"  Kept in {escape(str(state.with_suffix('')))}; Ctrl+C stops.\n", soft_wrap=True)
+        await until_stopped()

@@ -1,0 +1,78 @@
+"""Settings, from the environment or a `.env` file; nothing secret is ever shown or logged."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: Slack's own address.
+SLACK_API_URL = "https://slack.com/api/"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", populate_by_name=True
+    )
+
+    #: `xoxb-…`, from the app's "OAuth & Permissions" page.
+    slack_bot_token: SecretStr = Field(default=SecretStr(""), alias="SLACK_BOT_TOKEN")
+    #: `xapp-…` with `connections:write`: selects Socket Mode.
+    slack_app_token: SecretStr = Field(default=SecretStr(""), alias="SLACK_APP_TOKEN")
+    #: From "Basic Information": selects HTTP delivery where there is no app token.
+    slack_signing_secret: SecretStr = Field(default=SecretStr(""), alias="SLACK_SIGNING_SECRET")
+    #: Where the Web API is; any Slack-compatible server will do.
+    slack_api_url: str = Field(default=SLACK_API_URL, alias="SLACK_API_URL")
+    #: `sqlite:///file.db` or `postgresql://…`.
+    database_url: str = Field(default="sqlite:///deploybot.db", alias="DATABASE_URL")
+    #: Folder with the checklists.
+    checklists: Path = Field(default=Path("checklists"), alias="DEPLOYBOT_CHECKLISTS")
+    #: The slash command, where another app has taken `/deploy`.
+    command: str = Field(default="/deploy", alias="DEPLOYBOT_COMMAND", pattern=r"^/[a-z0-9_-]{1,31}$")
+    #: Address and port of the health pages and of HTTP delivery.
+    host: str = Field(default="0.0.0.0", alias="HOST")
+    port: int = Field(default=3000, alias="PORT", ge=0, le=65535)
+    #: How much is logged.
+    log_level: str = Field(default="INFO", alias="LOG_LEVEL", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @property
+    def socket_mode(self) -> bool:
+        """Whether deliveries come over a WebSocket we open."""
+        return bool(self.slack_app_token.get_secret_value())
+
+    @property
+    def api_url(self) -> str:
+        """The Web API's address with the slash the SDK expects."""
+        return f"{self.slack_api_url.rstrip('/')}/"
+
+
+_SECRET = re.compile(r"(xox[a-z]-|xapp-)[\w-]+|(?<=://)([^:/@\s]+):[^@\s]+@")
+
+
+class _Redacted(logging.Filter):
+    """Takes tokens and database passwords out of every log line."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        clean = _SECRET.sub(lambda m: f"{m[1] or m[2] + ':'}…", message)
+        if clean != message:
+            record.msg, record.args = clean, ()
+        if record.exc_info and not record.exc_text:
+            text = logging.Formatter().formatException(record.exc_info)
+            record.exc_text = _SECRET.sub(lambda m: f"{m[1] or m[2] + ':'}…", text)
+        return True
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error, one line an entry, without secrets."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    handler.addFilter(_Redacted())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("apscheduler", "slack_bolt", "slack_sdk", "websockets", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))

@@ -1,0 +1,1 @@
+"""Block Kit drawings of stored state: pure functions from values to blocks."""

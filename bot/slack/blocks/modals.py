@@ -1,0 +1,161 @@
+"""Modals: start a deployment, finish one, abort one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.domain.deployment import LIMITS, REASON, Deployment
+from bot.slack.blocks import words
+from bot.slack.blocks.words import Block
+from bot.slack.ids import Field, View
+from bot.slack.mrkdwn import escape, plain, shorten
+
+#: Open items named before finishing.
+NAMED = 15
+#: A select holds at most 100 options (@slack/types).
+CHOICES = 100
+
+
+def start(
+    *,
+    channel: str,
+    given: Mapping[str, str],
+    checklists: Sequence[str],
+    checklist: str,
+) -> Block:
+    """The form that asks for what `/deploy start` was not told."""
+    placeholders = {
+        Field.SERVICE: ("Service", "storefront"),
+        Field.VERSION: ("Version", "v1.4.2"),
+        Field.ENVIRONMENT: ("Environment", "production"),
+    }
+    empty = next((field for field in placeholders if not given.get(field.value)), None)
+    blocks: list[Block] = []
+    for field, (title, example) in placeholders.items():
+        element: Block = {
+            "type": "plain_text_input",
+            "action_id": field.value,
+            "max_length": LIMITS[field.value],
+            "placeholder": {"type": "plain_text", "text": f"e.g. {example}"},
+        }
+        value = given.get(field.value, "")[: LIMITS[field.value]]
+        if value:
+            element["initial_value"] = value
+        elif field is empty:
+            element["focus_on_load"] = True
+        blocks.append(_input(field, title, element))
+    options = [_option(name) for name in checklists[:CHOICES]] or [_option(checklist)]
+    chosen = next((option for option in options if option["value"] == checklist[:75]), options[0])
+    select: Block = {
+        "type": "static_select",
+        "action_id": Field.CHECKLIST.value,
+        "options": options,
+        "initial_option": chosen,
+    }
+    blocks.append(_input(Field.CHECKLIST, "Checklist", select))
+    return _modal(
+        View.START,
+        title="Start a deployment",
+        submit="Start",
+        blocks=blocks,
+        told={"channel": channel},
+    )
+
+
+def finish(deployment: Deployment) -> Block:
+    """Asks before a deployment is finished, naming what is still open."""
+    still_open = deployment.open_items
+    total = len(deployment.checklist.items)
+    if still_open:
+        lines = [f"*{len(still_open)} of {total} items are still open:*"]
+        lines += [f"☐ {escape(shorten(plain(item.text), 150))}" for item in still_open[:NAMED]]
+        if len(still_open) > NAMED:
+            lines.append(f"… and {len(still_open) - NAMED} more")
+        lines.append("They will stay open in the record.")
+    else:
+        lines = [f"All {total} items are done."]
+    return _modal(
+        View.FINISH,
+        title="Finish the deployment?",
+        submit="Finish anyway" if still_open else "Finish",
+        blocks=[words.section(f"*{escape(str(deployment.target))}*"), *words.paragraphs(lines)],
+        told={"deployment": deployment.id},
+    )
+
+
+def abort(deployments: Sequence[Deployment], *, reason: str = "") -> Block:
+    """Asks why a deployment is aborted, and which where there are several."""
+    element: Block = {
+        "type": "plain_text_input",
+        "action_id": Field.REASON.value,
+        "multiline": True,
+        "max_length": REASON,
+        "focus_on_load": True,
+        "placeholder": {"type": "plain_text", "text": "e.g. checkout fails for guests"},
+    }
+    if reason:
+        element["initial_value"] = reason[:REASON]
+    blocks: list[Block] = []
+    told: dict[str, Any] = {}
+    if len(deployments) == 1:
+        only = deployments[0]
+        blocks.append(words.section(f"*{escape(str(only.target))}* stops here. The record is kept."))
+        told["deployment"] = only.id
+    else:
+        select = {
+            "type": "static_select",
+            "action_id": Field.DEPLOYMENT.value,
+            "placeholder": {"type": "plain_text", "text": "Several are open here"},
+            "options": choices(deployments),
+        }
+        blocks.append(_input(Field.DEPLOYMENT, "Which deployment?", select))
+    blocks.append(_input(Field.REASON, "Why?", element))
+    return _modal(View.ABORT, title="Abort the deployment?", submit="Abort", blocks=blocks, told=told)
+
+
+def choices(deployments: Sequence[Deployment]) -> list[Block]:
+    """An option for each deployment."""
+    return [
+        {
+            "text": {"type": "plain_text", "text": shorten(str(d.target), words.OPTION_TEXT)},
+            "description": {"type": "plain_text", "text": shorten(d.name, words.OPTION_TEXT)},
+            "value": str(d.id),
+        }
+        for d in deployments[:CHOICES]
+    ]
+
+
+def metadata(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What a form was told when it was opened; empty for one that is not ours."""
+    try:
+        told = json.loads(view.get("private_metadata") or "{}")
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _modal(view: View, *, title: str, submit: str, blocks: Sequence[Block], told: Mapping[str, Any]) -> Block:
+    return {
+        "type": "modal",
+        "callback_id": view.value,
+        "title": {"type": "plain_text", "text": title},
+        "submit": {"type": "plain_text", "text": submit},
+        "close": {"type": "plain_text", "text": "Cancel"},
+        "private_metadata": json.dumps(told),
+        "blocks": list(blocks),
+    }
+
+
+def _input(field: Field, title: str, element: Block) -> Block:
+    return {
+        "type": "input",
+        "block_id": field.value,
+        "label": {"type": "plain_text", "text": title},
+        "element": element,
+    }
+
+
+def _option(name: str) -> Block:
+    return {"text": {"type": "plain_text", "text": name[:75]}, "value": name[:75]}

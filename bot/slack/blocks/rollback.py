@@ -1,0 +1,28 @@
+"""The rollback plan as a message: what calls for a rollback, and the runbook."""
+
+from __future__ import annotations
+
+from bot.domain.deployment import Deployment
+from bot.slack.blocks import words
+from bot.slack.blocks.words import Drawing
+from bot.slack.mrkdwn import escape, mrkdwn, plain, shorten
+
+
+def draw(deployment: Deployment) -> Drawing:
+    """The message."""
+    checklist = deployment.checklist
+    blocks = [words.header("↩️ Rollback plan")]
+    text = ["Rollback plan."]
+    if checklist.triggers:
+        lines = [f"• {mrkdwn(trigger)}" for trigger in checklist.triggers]
+        blocks += words.paragraphs(["*Roll back when there is*", *lines])
+        text.append("Roll back when there is: " + "; ".join(map(plain, checklist.triggers)) + ".")
+    if checklist.rollback_steps:
+        lines = [f"{at}. {mrkdwn(step)}" for at, step in enumerate(checklist.rollback_steps, start=1)]
+        blocks += words.paragraphs(["*Rollback steps*", *lines])
+        steps = [f"{at}. {plain(step)}" for at, step in enumerate(checklist.rollback_steps, start=1)]
+        text.append("Rollback steps: " + " ".join(steps))
+    fitting = blocks[: words.MESSAGE_BLOCKS]
+    while words.size(fitting) > words.BLOCKS_CHARACTERS:
+        fitting = [*fitting[:-2], words.context("The rest of the plan is in the checklist file.")]
+    return Drawing(blocks=fitting, text=shorten(escape(" ".join(text)), words.FALLBACK_TEXT - 100))

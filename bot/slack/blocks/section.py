@@ -1,0 +1,195 @@
+"""A section of the checklist, or a part of it, as one message of the thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bot.domain.checklist import Checklist, Group, Item
+from bot.domain.deployment import FILE, Deployment, Tick
+from bot.slack.blocks import words
+from bot.slack.blocks.words import Block, Drawing
+from bot.slack.ids import Action, TickBlock
+from bot.slack.mrkdwn import escape, length, mrkdwn, plain, shorten
+
+#: Longest name shown beside a tick, so that the time always fits the 75 characters of a description.
+NAME = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Which boxes a message holds."""
+
+    #: Index of the section, and this message's number among the section's messages.
+    section: int
+    part: int
+    parts: int
+    #: Positions of the first and the last box.
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Boxes of one group that stand in one element: up to ten short ones, or a single long one."""
+
+    first: int
+    items: tuple[Item, ...]
+    long: bool
+
+
+def label(item: Item) -> str:
+    """The item's text in mrkdwn, with its number and its place under other items."""
+    branch = "  " * (item.depth - 1) + "└ " if item.depth else ""
+    number = f"{item.number}. " if item.ordered and item.number is not None else ""
+    return f"{branch}{number}{mrkdwn(item.text)}"
+
+
+def is_long(item: Item) -> bool:
+    """Whether the text does not fit an option."""
+    return length(label(item)) > words.OPTION_TEXT
+
+
+def runs(items: tuple[Item, ...], first: int) -> Iterator[Run]:
+    """The items of a group, in order, as the elements they are drawn in."""
+    held: list[Item] = []
+    for at, item in enumerate(items):
+        if is_long(item):
+            if held:
+                yield Run(first=first + at - len(held), items=tuple(held), long=False)
+            held = []
+            yield Run(first=first + at, items=(item,), long=True)
+            continue
+        held.append(item)
+        if len(held) == words.CHECKBOXES:
+            yield Run(first=first + at + 1 - len(held), items=tuple(held), long=False)
+            held = []
+    if held:
+        yield Run(first=first + len(items) - len(held), items=tuple(held), long=False)
+
+
+def groups_between(checklist: Checklist, part: Part) -> Iterator[tuple[Group, int, tuple[Item, ...]]]:
+    """The groups of the part's section with the items that fall into it: (group, first position, items)."""
+    start = 0
+    for at, section in enumerate(checklist.sections):
+        for group in section.groups:
+            end = start + len(group.items)
+            if at == part.section and end > part.first and start <= part.last:
+                low, high = max(start, part.first), min(end, part.last + 1)
+                yield group, low, group.items[low - start : high - start]
+            start = end
+
+
+def annotation(tick: Tick, deployment: Deployment, names: Mapping[str, str]) -> str:
+    """Who ticked an item and when, in plain text of at most 75 characters."""
+    if tick.by == FILE:
+        return "✓ already ticked in the checklist file"
+    who = shorten(words.name_of(tick.by, names), NAME)
+    done = f"✓ {who} · {words.local_time(tick.at, deployment)}"
+    if tick.before:
+        number = deployment.checklist.items[tick.before[0]].number
+        more = f" +{len(tick.before) - 1}" if len(tick.before) > 1 else ""
+        done = f"{done} · ⚠ before step {number}{more}"
+    return shorten(done, words.OPTION_TEXT)
+
+
+def draw(
+    deployment: Deployment, part: Part, *, post_id: int, revision: int, names: Mapping[str, str]
+) -> Drawing:
+    """The message. While the deployment is open its boxes can be ticked; afterwards it is a record."""
+    title = plain(deployment.checklist.sections[part.section].title) or plain(deployment.checklist.title)
+    if part.parts > 1:
+        title = f"{title} ({part.part} of {part.parts})"
+    positions = range(part.first, part.last + 1)
+    done = sum(position in deployment.ticks for position in positions)
+    mark = "✅ " if done == len(positions) else ""
+    blocks = [
+        words.header(f"{mark}{title}"),
+        words.context(f"{words.bar(done, len(positions))}  *{done}* of {len(positions)} done"),
+    ]
+    for group, first, items in groups_between(deployment.checklist, part):
+        in_group = sum(position in deployment.ticks for position in range(first, first + len(items)))
+        if group.title:
+            heading = shorten(mrkdwn(group.title).replace("*", ""), 400)
+            blocks.append(words.section(f"*{heading}*   {in_group}/{len(items)}"))
+        if deployment.phase.open:
+            blocks.extend(
+                _boxes(deployment, run, post_id=post_id, revision=revision, names=names)
+                for run in runs(items, first)
+            )
+        else:
+            blocks.extend(words.paragraphs(list(_record(deployment, items, first, names))))
+    return Drawing(blocks=blocks, text=_text(deployment, part, title, names))
+
+
+def _boxes(
+    deployment: Deployment, run: Run, *, post_id: int, revision: int, names: Mapping[str, str]
+) -> Block:
+    options, ticked = [], set()
+    for offset, item in enumerate(run.items):
+        position = run.first + offset
+        option: Block = {
+            "text": {"type": "mrkdwn", "text": label(item)}
+            if not run.long
+            else {"type": "plain_text", "text": "Done"},
+            "value": str(position),
+        }
+        tick = deployment.ticks.get(position)
+        if tick is not None:
+            ticked.add(position)
+            who = annotation(tick, deployment, names)
+            option["description"] = {"type": "plain_text", "text": who}
+        options.append(option)
+    element: Block = {"type": "checkboxes", "action_id": Action.TICK.value, "options": options}
+    if ticked:
+        element["initial_options"] = [options[position - run.first] for position in sorted(ticked)]
+    block_id = TickBlock(
+        deployment_id=deployment.id,
+        post_id=post_id,
+        revision=revision,
+        seq=deployment.seq,
+        first=run.first,
+        count=len(run.items),
+        ticked=frozenset(ticked),
+    ).write()
+    if run.long:
+        text = shorten(label(run.items[0]), words.SECTION_TEXT)
+        return {**words.section(text), "block_id": block_id, "accessory": element}
+    return {"type": "actions", "block_id": block_id, "elements": [element]}
+
+
+def _record(
+    deployment: Deployment, items: tuple[Item, ...], first: int, names: Mapping[str, str]
+) -> Iterator[str]:
+    for position, item in enumerate(items, start=first):
+        tick = deployment.ticks.get(position)
+        if tick is None:
+            yield f"☐ {shorten(label(item), words.SECTION_TEXT - 100)}"
+        else:
+            who = escape(annotation(tick, deployment, names)).replace("_", "\u2060_")
+            yield f"☑ {shorten(label(item), words.SECTION_TEXT - 100)}  _{who}_"
+
+
+def _text(deployment: Deployment, part: Part, title: str, names: Mapping[str, str]) -> str:
+    """Everything the blocks say; where that is too long, what is open comes first."""
+    positions = range(part.first, part.last + 1)
+    done = sum(position in deployment.ticks for position in positions)
+    head = f"{title}: {done} of {len(positions)} done."
+    lines, still_open = [], []
+    for group, first, items in groups_between(deployment.checklist, part):
+        if group.title:
+            lines.append(f"{plain(group.title)}:")
+        for position, item in enumerate(items, start=first):
+            number = f"{item.number}. " if item.ordered and item.number is not None else ""
+            text = f"{number}{plain(item.text)}"
+            tick = deployment.ticks.get(position)
+            if tick is None:
+                still_open.append(text)
+                lines.append(f"☐ {text}")
+            else:
+                lines.append(f"☑ {text} ({annotation(tick, deployment, names).removeprefix('✓ ')})")
+    # `text` is mrkdwn to Slack, so it is escaped as such; escaping can only lengthen it.
+    whole = escape("\n".join([head, *lines]))
+    if len(whole) <= words.FALLBACK_TEXT - 100:
+        return whole
+    return shorten(escape(f"{head} Open: " + "; ".join(still_open)), words.FALLBACK_TEXT - 100)

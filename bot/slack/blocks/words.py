@@ -1,0 +1,138 @@
+"""Small pieces every drawing is made of: names, times, bars, counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from bot.domain.deployment import FILE, Deployment, Phase
+from bot.domain.events import BOT
+from bot.slack.mrkdwn import shorten
+
+Block = dict[str, Any]
+
+#: Slack's limits (slack_sdk models, @slack/types): characters of a section's text, a header, an option's
+#: text and description, blocks in a message, options in a checkbox group.
+SECTION_TEXT = 3000
+HEADER_TEXT = 150
+OPTION_TEXT = 75
+MESSAGE_BLOCKS = 50
+CHECKBOXES = 10
+#: Most characters of all blocks of a message. Undocumented; `msg_blocks_too_long` was seen at about 13,200.
+BLOCKS_CHARACTERS = 13_000
+#: `chat.update` refuses a longer `text` (Slack docs: chat.update, msg_too_long).
+FALLBACK_TEXT = 4000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A message as it should look."""
+
+    blocks: Sequence[Block]
+    #: What screen readers and notifications say: the full meaning of the blocks.
+    text: str
+
+
+def size(blocks: Sequence[Block]) -> int:
+    """Characters of the blocks as they are sent."""
+    return len(json.dumps(blocks, ensure_ascii=False, separators=(",", ":")))
+
+
+def name_of(user: str, names: Mapping[str, str]) -> str:
+    """The person's name where it is known, else their id; the bot and the checklist file by name."""
+    if user == FILE:
+        return "ticked in the checklist file"
+    if user == BOT:
+        return "Deploybot"
+    return names.get(user, user)
+
+
+def mention(user: str) -> str:
+    """A mention, in mrkdwn."""
+    return {BOT: "Deploybot", FILE: "the checklist file"}.get(user, f"<@{user}>")
+
+
+def zone(name: str) -> ZoneInfo:
+    """The time zone, or UTC where the name is not known."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ZoneInfo("UTC")
+
+
+def local_time(at: datetime, deployment: Deployment) -> str:
+    """Hour and minute in the deployment's time zone, with the date where it is not the day of the start."""
+    tz = zone(deployment.timezone)
+    local = at.astimezone(tz)
+    if local.date() == deployment.started_at.astimezone(tz).date():
+        return local.strftime("%H:%M %Z")
+    return f"{local.day} {local.strftime('%b %H:%M %Z')}"
+
+
+def slack_time(at: datetime) -> str:
+    """The instant in each reader's own time zone (Slack docs: date formatting), in mrkdwn."""
+    fallback = at.strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def duration(span: timedelta) -> str:
+    """A span in the two units that matter, e.g. `1 h 20 min`."""
+    minutes = max(0, int(span.total_seconds())) // 60
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else "less than a minute"
+
+
+def bar(done: int, total: int, *, width: int = 12) -> str:
+    """A progress bar; full only when everything is done, empty only when nothing is."""
+    filled = round(width * done / total) if total else 0
+    filled = min(max(filled, 1 if done else 0), width if done == total else width - 1)
+    return "▰" * filled + "▱" * (width - filled)
+
+
+def percent(done: int, total: int) -> int:
+    """Per cent, rounded down so that 100 means everything."""
+    return 100 * done // total if total else 0
+
+
+PHASE_WORDS = {Phase.IN_PROGRESS: "In progress", Phase.FINISHED: "Finished", Phase.ABORTED: "Aborted"}
+
+
+def header(text: str) -> Block:
+    """A header block."""
+    return {
+        "type": "header",
+        "text": {"type": "plain_text", "text": shorten(text, HEADER_TEXT), "emoji": True},
+    }
+
+
+def section(text: str) -> Block:
+    """A section of mrkdwn."""
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+
+
+def context(text: str) -> Block:
+    """A line in small print."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
+
+
+def paragraphs(lines: Sequence[str]) -> list[Block]:
+    """Lines of mrkdwn in as few sections as Slack's limit allows."""
+    blocks: list[Block] = []
+    held: list[str] = []
+    for line in lines:
+        cut = shorten(line, SECTION_TEXT)
+        if held and sum(map(len, held)) + len(held) + len(cut) > SECTION_TEXT:
+            blocks.append(section("\n".join(held)))
+            held = []
+        held.append(cut)
+    if held:
+        blocks.append(section("\n".join(held)))
+    return blocks

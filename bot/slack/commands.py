@@ -1,0 +1,143 @@
+"""What people type after `/deploy` or `@deploybot`, as values."""
+
+from __future__ import annotations
+
+import difflib
+import html
+import re
+from dataclasses import dataclass
+
+#: In the order of the help.
+COMMANDS = ("start", "status", "list", "finish", "abort", "help")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Start a deployment; empty where a word is missing."""
+
+    service: str = ""
+    version: str = ""
+    environment: str = ""
+    checklist: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing needs to be asked."""
+        return bool(self.service and self.version and self.environment)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """How far one deployment is, or those of the channel."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListOpen:
+    """The open deployments of the workspace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """End a deployment that went through."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abort:
+    """Call a deployment off. The first word of `words` may be its name."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Help:
+    """What can be typed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotUnderstood:
+    """A word that is no command, or words a command cannot use."""
+
+    #: A sentence that says what is wrong.
+    why: str
+    #: The nearest command, or empty.
+    nearest: str = ""
+
+
+Command = Start | Status | ListOpen | Finish | Abort | Help | NotUnderstood
+
+
+def typed(text: str) -> str:
+    """Slack's escaped text as the person typed it: mentions and links by their names, entities decoded."""
+
+    def named(match: re.Match[str]) -> str:
+        target, _, name = match[1].partition("|")
+        if target[:1] in "@#!":
+            return f"{target[0].replace('!', '@')}{name.lstrip('@#') or target[1:]}"
+        return name or target
+
+    return html.unescape(re.sub(r"<([^<>]+)>", named, text)).replace("\u00a0", " ").strip()
+
+
+def parse(text: str) -> Command:
+    """The command in a text that `typed` returned. Never raises."""
+    first, _, rest = text.strip().partition(" ")
+    rest = rest.strip()
+    match first.casefold():
+        case "" | "help" | "?":
+            return Help()
+        case "start":
+            return _start(rest)
+        case "status":
+            return _one_name("status", rest, Status)
+        case "list":
+            return ListOpen() if not rest else _too_much("list", rest)
+        case "finish":
+            return _one_name("finish", rest, Finish)
+        case "abort":
+            return Abort(words=rest)
+    nearest = difflib.get_close_matches(first.casefold(), COMMANDS, n=1, cutoff=0.5)
+    return NotUnderstood(why=f"I don't know “{_short(first)}”.", nearest=nearest[0] if nearest else "")
+
+
+def _start(rest: str) -> Command:
+    words, checklist = [], ""
+    tokens = iter(rest.split())
+    for token in tokens:
+        # Phones and Macs turn two hyphens into a dash.
+        option = re.sub(r"^(--|—|–)", "--", token)
+        if not option.startswith("--"):
+            words.append(token)
+            continue
+        name, equals, value = option.partition("=")
+        if name != "--checklist":
+            return NotUnderstood(
+                why=f"“{_short(token)}” is not an option of start; there is --checklist NAME.",
+                nearest="start",
+            )
+        checklist = value if equals else next(tokens, "")
+        if not checklist:
+            return NotUnderstood(why="--checklist needs a name after it.", nearest="start")
+    if len(words) > 3:
+        extra = " ".join(words[3:])
+        return NotUnderstood(
+            why=f"start takes a service, a version and an environment; “{_short(extra)}” is more than that.",
+            nearest="start",
+        )
+    service, version, environment = [*words, "", "", ""][:3]
+    return Start(service=service, version=version, environment=environment, checklist=checklist)
+
+
+def _one_name(command: str, rest: str, kind: type[Status] | type[Finish]) -> Command:
+    return kind(name=rest) if " " not in rest else _too_much(command, rest.split(" ", 1)[1])
+
+
+def _too_much(command: str, extra: str) -> NotUnderstood:
+    return NotUnderstood(why=f"{command} can't use “{_short(extra)}”.", nearest=command)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -1,0 +1,312 @@
+"""Answers what people ask, the same for a slash command, a mention, a button and a form."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.domain.deployment import Deployment
+from bot.domain.errors import AlreadyDeploying, BotNotInChannel, NoSuchDeployment, SlackRefused
+from bot.services import ending, finding, starting
+from bot.services.ports import Ports
+from bot.services.starting import DEFAULT_CHECKLIST, StartRequest
+from bot.slack import commands
+from bot.slack.blocks import card, modals, words
+from bot.slack.blocks.words import Block
+from bot.slack.gateway import QUICK_S, Gateway, SlackFailure
+from bot.slack.ids import Action
+from bot.slack.mrkdwn import escape
+from bot.templates import render
+
+#: Deployments described in one answer.
+DESCRIBED = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Something a person typed."""
+
+    team: str
+    user: str
+    channel: str
+    text: str
+    #: Stable name of the Slack delivery.
+    delivery: str
+    #: How the bot was addressed: `/deploy` or `@deploybot`.
+    prefix: str
+    #: The thread it was asked in.
+    thread_ts: str | None = None
+    #: Whether a modal can be opened in answer.
+    can_open_view: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What only the person who asked gets to see: nothing, words, or a form."""
+
+    text: str = ""
+    blocks: Sequence[Block] | None = None
+    view: Block | None = None
+
+
+SILENCE = Answer()
+
+
+class Conversation:
+    """Turns requests into services' calls, and their results into answers."""
+
+    def __init__(self, ports: Ports, gateway: Gateway, *, bot_name: str) -> None:
+        self._ports = ports
+        self._gateway = gateway
+        #: The bot's handle, as in `@deploybot`.
+        self.bot_name = bot_name
+
+    async def answer(self, asked: Asked) -> Answer:
+        """The answer to a typed command. Raises DeploybotError with the sentence to show."""
+        match commands.parse(commands.typed(asked.text)):
+            case commands.Start() as start:
+                return await self._start(asked, start)
+            case commands.Status(name=name):
+                return await self._status(asked, name)
+            case commands.ListOpen():
+                return await self._list(asked)
+            case commands.Finish(name=name):
+                return await self._finish(asked, name)
+            case commands.Abort(words=rest):
+                return await self._abort(asked, rest)
+            case commands.Help():
+                return Answer(
+                    text=render(
+                        "help",
+                        prefix=asked.prefix,
+                        bot=self.bot_name,
+                        checklists=[f"`{name}`" for name in self._ports.library.names()],
+                    )
+                )
+            case commands.NotUnderstood(why=why, nearest=nearest):
+                return Answer(text=render("not_understood", why=why, nearest=nearest, prefix=asked.prefix))
+
+    # ── start ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _start(self, asked: Asked, start: commands.Start) -> Answer:
+        if start.checklist and start.checklist not in self._ports.library.names():
+            self._ports.library.load(start.checklist)  # raises the sentence that names those there are
+        if not start.complete:
+            return self.start_form(channel=asked.channel, start=start, can_open_view=asked.can_open_view)
+        request = await self.request(
+            service=start.service,
+            version=start.version,
+            environment=start.environment,
+            checklist=start.checklist or DEFAULT_CHECKLIST,
+            team=asked.team,
+            channel=asked.channel,
+            user=asked.user,
+            delivery=asked.delivery,
+        )
+        try:
+            await starting.start(self._ports, request)
+        except AlreadyDeploying as held:
+            return await self.held(held)
+        return SILENCE
+
+    def start_form(self, *, channel: str, start: commands.Start, can_open_view: bool) -> Answer:
+        """The form for a new deployment, or a button to it where no form can be opened yet."""
+        if can_open_view:
+            given = {
+                "service": start.service,
+                "version": start.version,
+                "environment": start.environment,
+            }
+            names = self._ports.library.names()
+            checklist = start.checklist or DEFAULT_CHECKLIST
+            if not names:
+                self._ports.library.load(checklist)
+            return Answer(
+                view=modals.start(channel=channel, given=given, checklists=names, checklist=checklist)
+            )
+        button = {
+            "type": "button",
+            "action_id": Action.OPEN_START.value,
+            "style": "primary",
+            "text": {"type": "plain_text", "text": "Start a deployment"},
+            "value": channel,
+        }
+        text = "Tell me what to deploy:"
+        return Answer(text=text, blocks=[{**words.section(text), "accessory": button}])
+
+    async def request(
+        self,
+        *,
+        service: str,
+        version: str,
+        environment: str,
+        checklist: str,
+        team: str,
+        channel: str,
+        user: str,
+        delivery: str,
+    ) -> StartRequest:
+        """The request to start, once it is clear that the bot can post. Raises BotNotInChannel."""
+        person, member = await asyncio.gather(
+            self._gateway.person(user, timeout=QUICK_S), self._may_post(channel)
+        )
+        if not member:
+            raise BotNotInChannel(f"@{self.bot_name}")
+        return StartRequest(
+            service=service,
+            version=version,
+            environment=environment,
+            checklist=checklist,
+            team=team,
+            channel=channel,
+            lead=user,
+            timezone=person.timezone,
+            delivery=delivery,
+        )
+
+    async def _may_post(self, channel: str) -> bool:
+        try:
+            return await self._gateway.is_member(channel)
+        except SlackFailure as failure:
+            if failure.permanent and failure.code != "missing_scope":
+                raise SlackRefused(failure.method, failure.code, failure.hint) from failure
+            return True  # Slack does not say; the post itself will
+
+    async def held(self, held: AlreadyDeploying) -> Answer:
+        """Who holds the service and environment, with a link."""
+        post = await finding.card(self._ports, held.deployment_id)
+        link = None if post is None else self._gateway.link(post.channel, post.ts)
+        sentence = escape(held.told(led_by="\0")).replace("\0", words.mention(held.lead))
+        return Answer(text=f"{sentence} <{link}|Open its thread>" if link else sentence)
+
+    async def held_in_plain(self, held: AlreadyDeploying) -> str:
+        """The same where neither mentions nor links are shown."""
+        return held.told(led_by=(await self._gateway.person(held.lead)).name)
+
+    # ── status, list ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def _status(self, asked: Asked, name: str) -> Answer:
+        if name:
+            found = [await self._named(asked, name)]
+        elif asked.thread_ts and (here := await self._here(asked)):
+            found = [here]
+        else:
+            found = await finding.opened(self._ports, asked.team, asked.channel)
+        if not found:
+            return Answer(text=_nothing_open(asked))
+        return await self._describe(found)
+
+    async def _list(self, asked: Asked) -> Answer:
+        found = await finding.opened(self._ports, asked.team)
+        if not found:
+            return Answer(text=f"No deployment is open. `{asked.prefix} start` begins one.")
+        return await self._describe(found)
+
+    async def _describe(self, found: Sequence[Deployment]) -> Answer:
+        shown = found[:DESCRIBED]
+        names = await self._gateway.names(sorted({deployment.lead for deployment in shown}))
+        now = self._ports.clock.now()
+        lines = []
+        for deployment in shown:
+            post = await finding.card(self._ports, deployment.id)
+            link = None if post is None else self._gateway.link(post.channel, post.ts)
+            title = f"<{link}|{escape(deployment.name)}>" if link else escape(deployment.name)
+            done, total = len(deployment.ticks), len(deployment.checklist.items)
+            summary = escape(card.summary(deployment, names, now))
+            lines.append(f"{words.bar(done, total)}  *{title}*: {summary}")
+        if len(found) > DESCRIBED:
+            lines.append(f"… and {len(found) - DESCRIBED} more.")
+        return Answer(text="\n".join(lines))
+
+    # ── finish, abort ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _finish(self, asked: Asked, name: str) -> Answer:
+        found = [await self._named(asked, name)] if name else await self._meant(asked)
+        if not found:
+            return Answer(text=_nothing_open(asked))
+        if len(found) > 1:
+            return _which("finish", found)
+        only = found[0]
+        if not only.phase.open or not only.open_items:
+            await ending.finish(self._ports, only.id, user=asked.user, delivery=asked.delivery)
+            return SILENCE
+        if asked.can_open_view:
+            return Answer(view=modals.finish(only))
+        text = escape(f"{len(only.open_items)} items of {only.target} are still open.")
+        button = {
+            "type": "button",
+            "action_id": Action.FINISH.value,
+            "text": {"type": "plain_text", "text": "Finish…"},
+            "value": str(only.id),
+        }
+        return Answer(text=text, blocks=[{**words.section(text), "accessory": button}])
+
+    async def _abort(self, asked: Asked, rest: str) -> Answer:
+        first, _, reason = rest.partition(" ")
+        found: Sequence[Deployment] = []
+        if finding.looks_like_a_name(first):
+            try:
+                found = [await finding.named(self._ports, asked.team, first)]
+            except NoSuchDeployment:
+                if not reason:
+                    raise
+        if not found:
+            found, reason = await self._meant(asked), rest
+        if not found:
+            return Answer(text=_nothing_open(asked))
+        if len(found) == 1 and reason:
+            await ending.abort(
+                self._ports, found[0].id, user=asked.user, reason=reason, delivery=asked.delivery
+            )
+            return SILENCE
+        if asked.can_open_view:
+            return Answer(view=modals.abort(found, reason=reason))
+        if len(found) == 1:
+            text = f"Why is {found[0].name} aborted? `{asked.prefix} abort REASON` says it."
+            return Answer(text=escape(text))
+        names = ", ".join(deployment.name for deployment in found[:DESCRIBED])
+        text = f"Several are open here: {names}. Say which: `{asked.prefix} abort {found[0].name} REASON`."
+        return Answer(text=escape(text))
+
+    async def _meant(self, asked: Asked) -> Sequence[Deployment]:
+        """The deployment of the thread, else the open ones of the channel."""
+        here = await self._here(asked)
+        if here is not None:
+            return [here]
+        return await finding.opened(self._ports, asked.team, asked.channel)
+
+    async def _here(self, asked: Asked) -> Deployment | None:
+        if asked.thread_ts is None:
+            return None
+        return await finding.in_thread(self._ports, asked.team, asked.channel, asked.thread_ts)
+
+    async def _named(self, asked: Asked, name: str) -> Deployment:
+        """By name, or by the service of an open deployment of the channel."""
+        try:
+            return await finding.named(self._ports, asked.team, name)
+        except NoSuchDeployment:
+            here = await finding.opened(self._ports, asked.team, asked.channel)
+            same = [d for d in here if d.target.service.casefold() == name.casefold()]
+            if len(same) != 1:
+                raise
+            return same[0]
+
+
+def _nothing_open(asked: Asked) -> str:
+    return (
+        f"No deployment is open in this channel. `{asked.prefix} start` begins one, "
+        f"`{asked.prefix} list` shows those elsewhere."
+    )
+
+
+def _which(command: str, found: Sequence[Deployment]) -> Answer:
+    text = f"Several deployments are open in this channel. Which one do you want to {command}?"
+    select: dict[str, Any] = {
+        "type": "static_select",
+        "action_id": Action.CHOOSE.value,
+        "placeholder": {"type": "plain_text", "text": "Choose a deployment"},
+        "options": modals.choices(found),
+    }
+    return Answer(text=text, blocks=[{**words.section(text), "accessory": select}])

@@ -1,0 +1,282 @@
+"""The calls the bot makes to Slack, with every failure told apart by what may be done about it.
+
+No call is ever repeated here: the SDK's own retry would send a POST again whose answer was lost, and post a
+message twice. Whoever calls decides, knowing whether the outcome is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from bot.slack.blocks.words import Block, Drawing
+from bot.slack.ids import POST_EVENT
+
+#: Longest wait for an answer from Slack, in seconds, and for those needed before Slack's own 3 s are over.
+CALL_S = 10.0
+QUICK_S = 1.2
+
+#: Codes that no later attempt changes unless somebody does something.
+_PERMANENT = {
+    "account_inactive",
+    "cant_update_message",
+    "channel_not_found",
+    "edit_window_closed",
+    "invalid_auth",
+    "invalid_blocks",
+    "invalid_blocks_format",
+    "is_archived",
+    "missing_scope",
+    "msg_blocks_too_long",
+    "msg_too_long",
+    "not_authed",
+    "not_in_channel",
+    "restricted_action",
+    "thread_not_found",
+    "token_expired",
+    "token_revoked",
+}
+
+#: What to do about a refusal, per code.
+_HINTS = {
+    "account_inactive": "The app was removed from the workspace: install it again.",
+    "invalid_auth": "The bot token is not valid: check SLACK_BOT_TOKEN, or reinstall the app.",
+    "not_authed": "The bot token is missing: set SLACK_BOT_TOKEN.",
+    "token_revoked": "The bot token was revoked: reinstall the app and set the new SLACK_BOT_TOKEN.",
+    "token_expired": "The bot token has expired: reinstall the app and set the new SLACK_BOT_TOKEN.",
+    "missing_scope": "The app lacks a scope: reinstall it with the manifest from `deploybot manifest`.",
+    "not_in_channel": "Invite the bot to the channel.",
+    "channel_not_found": "The channel is gone, or private without the bot in it.",
+    "is_archived": "The channel is archived.",
+}
+
+
+class SlackFailure(Exception):
+    """A call to Slack that did not succeed.
+
+    `code` is Slack's own or `timeout`, `connection`, `http_503` and the like; `retry_after` is in seconds
+    where Slack named it; `outcome_known` is False where the call may have taken effect all the same.
+    """
+
+    def __init__(
+        self, method: str, code: str, *, outcome_known: bool = True, retry_after: float | None = None
+    ) -> None:
+        self.method = method
+        self.code = code
+        self.outcome_known = outcome_known
+        self.retry_after = retry_after
+        super().__init__(f"{method}: {code}")
+
+    @property
+    def permanent(self) -> bool:
+        """Whether trying again is useless until somebody does something."""
+        return self.code in _PERMANENT
+
+    @property
+    def hint(self) -> str:
+        """What to do about it."""
+        return _HINTS.get(self.code, "Try again; if it stays so, tell whoever runs this bot.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """Somebody in the workspace."""
+
+    id: str
+    name: str
+    #: IANA time zone.
+    timezone: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Whom the token belongs to."""
+
+    team: str
+    team_name: str
+    user: str
+    #: Slack's handle of the bot.
+    name: str
+    url: str
+    #: What the token may do, from Slack's `x-oauth-scopes`.
+    scopes: frozenset[str]
+
+
+def web_client(token: str, api_url: str, session: aiohttp.ClientSession) -> AsyncWebClient:
+    """A client on a shared session that never repeats a call. A session's own timeout is what counts."""
+    return AsyncWebClient(
+        token=token, base_url=api_url, session=session, retry_handlers=[], ssl=ssl.create_default_context()
+    )
+
+
+class Gateway:
+    """Slack's Web API as the bot uses it."""
+
+    def __init__(self, client: AsyncWebClient) -> None:
+        self.client = client
+        #: Set at start-up by `identity`.
+        self.workspace_url = ""
+        self._people: dict[str, Person] = {}
+
+    async def call(self, method: str, *, timeout: float = CALL_S, **arguments: Any) -> dict[str, Any]:
+        """One call, once. Raises SlackFailure."""
+        try:
+            async with asyncio.timeout(timeout):
+                response = await self.client.api_call(method, json=arguments)
+        except SlackApiError as error:
+            raise _failure(method, error) from error
+        except aiohttp.ClientConnectorError as error:
+            raise SlackFailure(method, "connection") from error
+        except TimeoutError as error:
+            raise SlackFailure(method, "timeout", outcome_known=False) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise SlackFailure(method, "connection", outcome_known=False) from error
+        data = response.data
+        return data if isinstance(data, dict) else {}
+
+    async def identity(self) -> Identity:
+        """Who we are. Raises SlackFailure."""
+        try:
+            async with asyncio.timeout(CALL_S):
+                response = await self.client.auth_test()
+        except SlackApiError as error:
+            raise _failure("auth.test", error) from error
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+            raise SlackFailure("auth.test", "connection") from error
+        headers = {str(k).lower(): v for k, v in response.headers.items()}
+        scopes = str(headers.get("x-oauth-scopes", ""))
+        self.workspace_url = str(response.get("url", ""))
+        return Identity(
+            team=str(response["team_id"]),
+            team_name=str(response.get("team", "")),
+            user=str(response["user_id"]),
+            name=str(response.get("user", "deploybot")),
+            url=self.workspace_url,
+            scopes=frozenset(scope.strip() for scope in scopes.split(",") if scope.strip()),
+        )
+
+    async def post(self, drawing: Drawing, *, channel: str, thread_ts: str | None, uid: str) -> str:
+        """Post a message that can be found again by its uid; its ts. Raises SlackFailure."""
+        arguments: dict[str, Any] = {
+            "channel": channel,
+            "text": drawing.text,
+            "blocks": list(drawing.blocks),
+            "metadata": {"event_type": POST_EVENT, "event_payload": {"key": uid}},
+            "unfurl_links": False,
+            "unfurl_media": False,
+        }
+        if thread_ts is not None:
+            arguments["thread_ts"] = thread_ts
+        return str((await self.call("chat.postMessage", **arguments))["ts"])
+
+    async def update(self, drawing: Drawing, *, channel: str, ts: str) -> None:
+        """Draw a message again. Raises SlackFailure."""
+        await self.call("chat.update", channel=channel, ts=ts, text=drawing.text, blocks=list(drawing.blocks))
+
+    async def find(self, *, channel: str, thread_ts: str | None, uid: str, since: float) -> str | None:
+        """The ts of the message with this uid, posted after `since` (seconds), or None.
+
+        Raises SlackFailure.
+        """
+        method = "conversations.history" if thread_ts is None else "conversations.replies"
+        arguments: dict[str, Any] = {
+            "channel": channel,
+            "oldest": f"{since:.6f}",
+            "inclusive": True,
+            "limit": 200,
+            # Without it only event_type comes back (Slack docs: message metadata).
+            "include_all_metadata": True,
+        }
+        if thread_ts is not None:
+            arguments["ts"] = thread_ts
+        while True:
+            page = await self.call(method, **arguments)
+            for message in page.get("messages", ()):
+                metadata = message.get("metadata") or {}
+                if metadata.get("event_type") == POST_EVENT and metadata["event_payload"].get("key") == uid:
+                    return str(message["ts"])
+            cursor = (page.get("response_metadata") or {}).get("next_cursor")
+            if not page.get("has_more") or not cursor:
+                return None
+            arguments["cursor"] = cursor
+
+    async def tell(
+        self,
+        *,
+        channel: str,
+        user: str,
+        text: str,
+        blocks: Sequence[Block] | None = None,
+        thread_ts: str | None = None,
+    ) -> None:
+        """Say something to one person only. Raises SlackFailure."""
+        arguments: dict[str, Any] = {"channel": channel, "user": user, "text": text}
+        if blocks is not None:
+            arguments["blocks"] = list(blocks)
+        if thread_ts is not None:
+            arguments["thread_ts"] = thread_ts
+        await self.call("chat.postEphemeral", **arguments)
+
+    async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> None:
+        """Open a modal. A trigger_id lives for 3 s and works once. Raises SlackFailure."""
+        await self.call("views.open", timeout=2.5, trigger_id=trigger_id, view=dict(view))
+
+    def link(self, channel: str, ts: str | None) -> str | None:
+        """A link to a message, in the form chat.getPermalink gives; None before it is posted."""
+        if ts is None or not self.workspace_url:
+            return None
+        return f"{self.workspace_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
+
+    async def is_member(self, channel: str) -> bool:
+        """Whether the bot can post in the channel. Raises SlackFailure where Slack does not say."""
+        try:
+            answer = await self.call("conversations.info", timeout=QUICK_S, channel=channel)
+        except SlackFailure as failure:
+            if failure.code == "channel_not_found":
+                return False  # what Slack says of a private channel the bot is not in
+            raise
+        conversation = answer.get("channel") or {}
+        return bool(conversation.get("is_member") or conversation.get("is_im"))
+
+    async def person(self, user: str, *, timeout: float = CALL_S) -> Person:
+        """The person's name and time zone, kept once known; their id and UTC where Slack does not say."""
+        known = self._people.get(user)
+        if known is not None:
+            return known
+        try:
+            info = (await self.call("users.info", timeout=timeout, user=user)).get("user") or {}
+        except SlackFailure:
+            return Person(id=user, name=user, timezone="UTC")
+        profile = info.get("profile") or {}
+        name = profile.get("display_name") or profile.get("real_name") or info.get("real_name")
+        person = Person(id=user, name=name or info.get("name") or user, timezone=info.get("tz") or "UTC")
+        if len(self._people) > 5_000:
+            self._people.clear()
+        self._people[user] = person
+        return person
+
+    async def names(self, users: Sequence[str]) -> dict[str, str]:
+        """The names of these people."""
+        people = await asyncio.gather(*(self.person(user) for user in users))
+        return {person.id: person.name for person in people}
+
+
+def _failure(method: str, error: SlackApiError) -> SlackFailure:
+    response = error.response
+    status = getattr(response, "status_code", 200)
+    if status == 429:
+        retry_after = (response.headers or {}).get("Retry-After", 1)
+        return SlackFailure(method, "ratelimited", retry_after=float(retry_after))
+    if status >= 500:
+        return SlackFailure(method, f"http_{status}", outcome_known=False)
+    data = response.data if isinstance(getattr(response, "data", None), dict) else {}
+    code = str(data.get("error") or "unknown_error")
+    # "Some aspect of the operation may have succeeded" (Slack docs: errors fatal_error, internal_error).
+    return SlackFailure(method, code, outcome_known=code not in {"fatal_error", "internal_error"})

@@ -1,0 +1,106 @@
+"""Every id that travels through Slack and back, written and read in one place.
+
+`block_id` and `action_id` hold at most 255 characters (slack_sdk models). A message that is drawn again gets
+new `block_id`s, otherwise Slack's clients may keep their own ticks (Slack docs: block_id).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.domain.errors import ForeignClick
+
+
+class Action(StrEnum):
+    """`action_id`s."""
+
+    TICK = "tick"
+    FINISH = "finish"
+    ABORT = "abort"
+    CHOOSE = "choose"
+    OPEN_START = "open_start"
+
+
+class View(StrEnum):
+    """`callback_id`s of modals."""
+
+    START = "start"
+    FINISH = "finish"
+    ABORT = "abort"
+
+
+class Field(StrEnum):
+    """Names of inputs in modals; block_id and action_id are the same."""
+
+    SERVICE = "service"
+    VERSION = "version"
+    ENVIRONMENT = "environment"
+    CHECKLIST = "checklist"
+    REASON = "reason"
+    DEPLOYMENT = "deployment"
+
+
+#: `event_type` of the metadata every post carries (Slack docs: message metadata).
+POST_EVENT = "deploybot_post"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TickBlock:
+    """One drawing of one group of checkboxes."""
+
+    deployment_id: int
+    post_id: int
+    #: The post's revision: makes each drawing's id new.
+    revision: int
+    #: The newest event the drawing knew.
+    seq: int
+    #: Position of the first box, and how many follow each other.
+    first: int
+    count: int
+    #: The positions drawn as ticked.
+    ticked: frozenset[int]
+
+    @property
+    def positions(self) -> range:
+        """The boxes of the group."""
+        return range(self.first, self.first + self.count)
+
+    def write(self) -> str:
+        """The `block_id`."""
+        mask = sum(1 << (position - self.first) for position in self.ticked)
+        numbers = (self.deployment_id, self.post_id, self.revision, self.seq, self.first, self.count)
+        return f"tick.{'.'.join(map(str, numbers))}.{mask:x}"
+
+    @classmethod
+    def read(cls, block_id: str) -> TickBlock:
+        """From a `block_id`. Raises ForeignClick for one we did not write."""
+        parts = block_id.split(".")
+        if len(parts) != 8 or parts[0] != "tick":
+            raise ForeignClick
+        try:
+            deployment_id, post_id, revision, seq, first, count = (int(part) for part in parts[1:7])
+            mask = int(parts[7], 16)
+        except ValueError as error:
+            raise ForeignClick from error
+        if count not in range(1, 11) or first < 0 or mask not in range(1 << count):
+            raise ForeignClick
+        return cls(
+            deployment_id=deployment_id,
+            post_id=post_id,
+            revision=revision,
+            seq=seq,
+            first=first,
+            count=count,
+            ticked=frozenset(first + bit for bit in range(count) if mask >> bit & 1),
+        )
+
+    def selected(self, values: Iterable[object]) -> frozenset[int]:
+        """The positions these option values stand for. Raises ForeignClick for a value not in the group."""
+        chosen = set()
+        for value in values:
+            if not isinstance(value, str) or not value.isdecimal() or int(value) not in self.positions:
+                raise ForeignClick
+            chosen.add(int(value))
+        return frozenset(chosen)

@@ -1,0 +1,316 @@
+"""Brings Slack up to date: draws each message that shows less than it should, and sends it.
+
+The drawing is made from the newest stored state at the moment of sending, so changes merge by themselves. A
+first post whose outcome is unknown (timeout, crash, dropped connection) is looked up before it is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.domain.deployment import Deployment
+from bot.domain.errors import DeploybotError
+from bot.services.ports import Clock
+from bot.slack.blocks import card, notices, rollback, section, words
+from bot.slack.gateway import Gateway, SlackFailure
+from bot.slack.pacing import RateLimits, due_at
+from bot.storage import posts
+from bot.storage.database import Database
+from bot.storage.deployments import Deployments
+from bot.storage.posts import Post
+
+log = logging.getLogger(__name__)
+
+#: How long another process keeps its hands off a message this one is sending. Longer than any call.
+LEASE = timedelta(seconds=30)
+#: Looks at least this often, for what other processes changed; at most this often, to merge.
+LOOK_EVERY_S, LOOK_PAUSE_S = 2.0, 0.03
+#: Calls under way at once.
+PARALLEL = 4
+#: Our clock and Slack's may differ: a lost post is looked for from this long before it was tried.
+CLOCK_SKEW = timedelta(minutes=10)
+#: Waits after a failure: doubled each time up to the longest.
+RETRY_S, LONGEST_RETRY_S, PERMANENT_RETRY_S = 1.0, 30.0, 60.0
+
+#: Refusals of this one message, not of the channel or the token: the rest of the thread goes on.
+_ITS_OWN_FAULT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    post: Post
+    deployment: Deployment
+    thread_ts: str | None
+    #: When an earlier attempt was made whose outcome is not known.
+    lost_since: datetime | None
+
+
+class Publisher:
+    """Sends what is due, until it is stopped."""
+
+    def __init__(
+        self, *, database: Database, deployments: Deployments, clock: Clock, gateway: Gateway
+    ) -> None:
+        self._database = database
+        self._deployments = deployments
+        self._clock = clock
+        self._gateway = gateway
+        self._owner = uuid.uuid4().hex
+        self._limits = RateLimits()
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._busy_channels: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def ring(self) -> None:
+        """Something changed: look now."""
+        self._wake.set()
+
+    async def start(self) -> None:
+        """Begin to send. On SQLite, whatever a crashed process held was ours and is free again at once."""
+        async with self._database.write() as tx:
+            if self._database.is_sqlite:
+                await posts.release(tx, owner=None)
+            await posts.retry_now(tx)
+        self._task = asyncio.create_task(self._run(), name="publisher")
+
+    async def stop(self, *, within: float) -> None:
+        """Finish what is under way, for at most so many seconds, and give back the rest."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way.values(), timeout=within)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        with contextlib.suppress(DeploybotError):
+            async with self._database.write() as tx:
+                await posts.release(tx, owner=self._owner)
+
+    async def settle(self, *, within: float = 30.0) -> bool:
+        """Wait until nothing is left to send; False where it took longer than `within` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while True:
+                    async with self._database.read() as tx:
+                        left = await posts.pending(tx)
+                    if not left and not self._under_way:
+                        return True
+                    await asyncio.sleep(0.05)
+        return False
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                wait = await self._look()
+            except DeploybotError as error:
+                log.warning("cannot read what is to be sent: %s", error)
+                wait = LOOK_EVERY_S
+            except Exception:
+                log.exception("looking for what is to be sent failed")
+                wait = LOOK_EVERY_S
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            await asyncio.sleep(LOOK_PAUSE_S)
+
+    async def _look(self) -> float:
+        """Start whatever may be sent now; seconds until something else may."""
+        async with self._database.read() as tx:
+            waiting = await posts.pending(tx)
+        now, tick = self._clock.now(), time.monotonic()
+        recent = self._limits.recent_updates(tick)
+        next_look = LOOK_EVERY_S
+        for post in _in_order(_sendable(waiting, now)):
+            if post.id in self._under_way or self._stopping:
+                continue
+            if post.leased_by not in (None, self._owner) and (post.leased_until or now) > now:
+                continue
+            wait = (due_at(post, recent_updates=recent) - now).total_seconds()
+            if post.ts is None:
+                allowed = self._limits.post_at(post.channel, tick)
+            else:
+                allowed = self._limits.update_at(tick)
+            wait = max(wait, allowed - tick)
+            if wait > 0:
+                next_look = min(next_look, wait)
+                continue
+            if len(self._under_way) >= PARALLEL or (post.ts is None and post.channel in self._busy_channels):
+                next_look = min(next_look, 0.2)
+                continue
+            self._begin(post, tick)
+        return max(next_look, 0.01)
+
+    def _begin(self, post: Post, tick: float) -> None:
+        first = post.ts is None
+        if first:
+            self._limits.posted(post.channel, tick)
+            self._busy_channels.add(post.channel)
+        else:
+            self._limits.updated(tick)
+        task = asyncio.create_task(self._send(post), name=f"send post {post.id}")
+        self._under_way[post.id] = task
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._under_way.pop(post.id, None)
+            if first:
+                self._busy_channels.discard(post.channel)
+            self._wake.set()
+
+        task.add_done_callback(done)
+
+    async def _send(self, post: Post) -> None:
+        try:
+            job = await self._claim(post)
+            if job is not None:
+                await self._deliver(job)
+        except DeploybotError as error:
+            log.warning("post %s waits: %s", post.id, error)
+        except Exception:
+            log.exception("sending post %s failed", post.id)
+            await self._note_failure(
+                post, problem="the message could not be drawn; the log has the cause", wait=LONGEST_RETRY_S
+            )
+
+    async def _claim(self, post: Post) -> _Job | None:
+        now = self._clock.now()
+        async with self._database.write() as tx:
+            claimed = await posts.claim(
+                tx, post.id, owner=self._owner, at=now, until=now + LEASE, first=post.ts is None
+            )
+            if claimed is None:
+                return None
+            deployment = await self._deployments.get(tx, claimed.deployment_id)
+            root = await posts.card(tx, claimed.deployment_id)
+        assert deployment is not None
+        thread_ts = None if claimed.kind == "card" or root is None else root.ts
+        return _Job(post=claimed, deployment=deployment, thread_ts=thread_ts, lost_since=claimed.attempted_at)
+
+    async def _deliver(self, job: _Job) -> None:
+        post = job.post
+        revision = post.wanted
+        thread_ts = post.thread_ts if post.ts is not None else job.thread_ts
+        try:
+            if post.ts is not None:
+                drawing = await self._draw(job)
+                await self._gateway.update(drawing, channel=post.channel, ts=post.ts)
+                ts = post.ts
+            else:
+                found = await self._look_up(job) if job.lost_since is not None else None
+                if found is not None:
+                    ts, revision = found, 0
+                else:
+                    drawing = await self._draw(job)
+                    ts = await self._gateway.post(
+                        drawing, channel=post.channel, thread_ts=thread_ts, uid=post.uid
+                    )
+        except SlackFailure as failure:
+            await self._slack_failed(post, failure)
+            return
+        async with self._database.write() as tx:
+            await posts.sent(tx, post.id, ts=ts, thread_ts=thread_ts, revision=revision, at=self._clock.now())
+
+    async def _look_up(self, job: _Job) -> str | None:
+        assert job.lost_since is not None
+        since = (job.lost_since - CLOCK_SKEW).timestamp()
+        found = await self._gateway.find(
+            channel=job.post.channel, thread_ts=job.thread_ts, uid=job.post.uid, since=since
+        )
+        log.info("post %s had an unknown outcome: %s", job.post.id, "it is there" if found else "not there")
+        return found
+
+    async def _draw(self, job: _Job) -> words.Drawing:
+        deployment, post = job.deployment, job.post
+        names = await self._gateway.names(_people_in(deployment))
+        match post.kind:
+            case "card":
+                return card.draw(deployment, names=names, now=self._clock.now())
+            case "section":
+                part = section.Part(**post.content)
+                return section.draw(deployment, part, post_id=post.id, revision=post.wanted, names=names)
+            case "rollback":
+                return rollback.draw(deployment)
+            case "notice":
+                return notices.draw(deployment, post.key, names=names)
+        raise ValueError(f"no drawing for a post of kind {post.kind}")
+
+    async def _slack_failed(self, post: Post, failure: SlackFailure) -> None:
+        wait = min(RETRY_S * 2**post.failures, LONGEST_RETRY_S)
+        if failure.retry_after is not None:
+            self._limits.refused(failure.method, time.monotonic(), failure.retry_after)
+            wait = failure.retry_after
+        elif failure.permanent:
+            wait = PERMANENT_RETRY_S
+        gone = failure.method == "chat.update" and failure.code == "message_not_found"
+        log.warning("post %s: %s; trying again in %.0f s. %s", post.id, failure, wait, failure.hint)
+        # A failed look-up leaves the attempt before it unknown.
+        known = failure.outcome_known and failure.method in {"chat.postMessage", "chat.update"}
+        await self._note_failure(
+            post,
+            problem=f"Slack refused {failure.method}: {failure.code}. {failure.hint}",
+            wait=0 if gone else wait,
+            outcome_known=known,
+            forget_ts=gone,
+        )
+
+    async def _note_failure(
+        self,
+        post: Post,
+        *,
+        problem: str,
+        wait: float,
+        outcome_known: bool = False,
+        forget_ts: bool = False,
+    ) -> None:
+        try:
+            async with self._database.write() as tx:
+                await posts.failed(
+                    tx,
+                    post.id,
+                    problem=problem,
+                    retry_at=self._clock.now() + timedelta(seconds=wait),
+                    outcome_known=outcome_known,
+                    forget_ts=forget_ts,
+                )
+        except DeploybotError as error:
+            log.warning("cannot note the failure of post %s: %s", post.id, error)
+
+
+def _sendable(waiting: Sequence[Post], now: datetime) -> list[Post]:
+    """Every message to redraw, and of each thread the first that was not posted yet."""
+    sendable: list[Post] = []
+    held: set[int] = set()
+    for post in waiting:
+        if post.ts is not None:
+            sendable.append(post)
+        elif post.deployment_id not in held:
+            sendable.append(post)
+            failing = post.retry_at is not None and post.retry_at > now
+            own_fault = any(code in (post.problem or "") for code in _ITS_OWN_FAULT)
+            if post.kind == "card" or not (failing and own_fault):
+                held.add(post.deployment_id)
+    return sendable
+
+
+def _in_order(sendable: Sequence[Post]) -> list[Post]:
+    """What people wait for first: new messages, then what changed longest ago; the card after the rest."""
+    return sorted(sendable, key=lambda post: (post.ts is not None, post.kind == "card", post.first_wanted_at))
+
+
+def _people_in(deployment: Deployment) -> list[str]:
+    people = {tick.by for tick in deployment.ticks.values()} | {deployment.lead}
+    if deployment.ended_by is not None:
+        people.add(deployment.ended_by)
+    return sorted(user for user in people if user not in {"bot", "file"})

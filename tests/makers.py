@@ -1,0 +1,193 @@
+"""Values and ports the tests are made from.
+
+The same three people everywhere: Ana deploys, Ben is on the team, Carla is not.
+"""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.domain.checklist import Checklist, Group, Item, Section
+from bot.domain.deployment import Deployment
+from bot.domain.errors import ChecklistUnusable, Finding
+from bot.services import starting
+from bot.services.ports import Layout, Ports
+from bot.services.starting import StartRequest
+from bot.services.ticking import Click
+from bot.slack.blocks.layout import MessageLayout
+from bot.slack.ids import TickBlock
+from bot.storage import posts
+from bot.storage.database import Database
+from bot.storage.deployments import Deployments
+from bot.storage.posts import Post
+
+ANA, BEN, CARLA = "UANA0000001", "UBEN0000002", "UCARLA00003"
+TEAM, CHANNEL = "T0TEAM00001", "C0DEPLOYS01"
+NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+
+_numbers = itertools.count(1)
+
+
+class ManualClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, at: datetime = NOON) -> None:
+        self._at = at
+
+    def now(self) -> datetime:
+        """The instant it was set to."""
+        return self._at
+
+    def forward(self, **span: float) -> None:
+        """Move on by a timedelta given by keywords."""
+        self._at += timedelta(**span)
+
+
+class ListedLibrary:
+    """Checklists kept in memory."""
+
+    def __init__(self, **checklists: Checklist) -> None:
+        self._checklists = checklists
+
+    def names(self) -> tuple[str, ...]:
+        """In the order given."""
+        return tuple(self._checklists)
+
+    def load(self, name: str) -> Checklist:
+        """The one of that name."""
+        if name not in self._checklists:
+            raise ChecklistUnusable(
+                name, (Finding(line=0, message="there is no such checklist", fatal=True),)
+            )
+        return self._checklists[name]
+
+    def fill(self, checklist: Checklist, variables: dict[str, str]) -> Checklist:
+        """As it is."""
+        return checklist
+
+
+class CountingBell:
+    """Counts how often it was rung."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+
+    def ring(self) -> None:
+        """Once more."""
+        self.rung += 1
+
+
+def make_checklist(*, sections: int = 2, boxes: int = 3, steps: int = 4) -> Checklist:
+    """Sections with a group of boxes and a group of numbered steps each."""
+    return Checklist(
+        title="Deployment",
+        sections=tuple(
+            Section(
+                title=f"Section {s}",
+                groups=(
+                    Group(
+                        title="Boxes",
+                        items=tuple(
+                            Item(key=f"s{s}/boxes/{b}", text=f"Box {s}.{b}") for b in range(1, boxes + 1)
+                        ),
+                    ),
+                    Group(
+                        title="Steps",
+                        items=tuple(
+                            Item(key=f"s{s}/steps/{n}", text=f"Step {s}.{n}", ordered=True, number=n)
+                            for n in range(1, steps + 1)
+                        ),
+                    ),
+                ),
+            )
+            for s in range(1, sections + 1)
+        ),
+        triggers=("Errors rise",),
+        rollback_steps=("Scale down", "Restore"),
+    )
+
+
+def make_ports(
+    database: Database,
+    *,
+    checklist: Checklist | None = None,
+    clock: ManualClock | None = None,
+    layout: Layout | None = None,
+) -> Ports:
+    """Ports on a real database, with everything else in memory."""
+    return Ports(
+        database=database,
+        deployments=Deployments(),
+        clock=clock or ManualClock(),
+        library=ListedLibrary(production=checklist or make_checklist()),
+        layout=layout or MessageLayout(),
+        bell=CountingBell(),
+    )
+
+
+def start_request(**changed: Any) -> StartRequest:
+    """Ana starts storefront v1.4.2 in production."""
+    values: dict[str, Any] = {
+        "service": "storefront",
+        "version": "v1.4.2",
+        "environment": "production",
+        "checklist": "production",
+        "team": TEAM,
+        "channel": CHANNEL,
+        "lead": ANA,
+        "timezone": "UTC",
+        "delivery": f"command.{next(_numbers)}",
+    }
+    return StartRequest(**values | changed)
+
+
+async def start(ports: Ports, **changed: Any) -> Deployment:
+    """A started deployment."""
+    return await starting.start(ports, start_request(**changed))
+
+
+async def posts_of(ports: Ports, deployment_id: int) -> list[Post]:
+    """Its messages, in order."""
+    async with ports.database.read() as tx:
+        return [post for post in await posts.pending(tx) if post.deployment_id == deployment_id]
+
+
+def make_click(
+    deployment: Deployment,
+    post: Post,
+    *,
+    selected: set[int],
+    user: str = BEN,
+    base: set[int] | None = None,
+    first: int = 0,
+    count: int = 3,
+    action_ts: int | None = None,
+    seq: int | None = None,
+    revision: int = 1,
+) -> Click:
+    """A click on a drawing of a group of the deployment."""
+    block = TickBlock(
+        deployment_id=deployment.id,
+        post_id=post.id,
+        revision=revision,
+        seq=deployment.seq if seq is None else seq,
+        first=first,
+        count=count,
+        ticked=frozenset(base or set()),
+    )
+    return Click(
+        deployment_id=deployment.id,
+        post_id=post.id,
+        team=deployment.team,
+        channel=deployment.channel,
+        message_ts=post.ts or "1.000001",
+        user=user,
+        action_ts=next(_numbers) * 1000 if action_ts is None else action_ts,
+        drawing=block.write(),
+        drawn_seq=block.seq,
+        positions=block.positions,
+        base=block.ticked,
+        selected=frozenset(selected),
+    )
