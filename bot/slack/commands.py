@@ -115,17 +115,15 @@ def _start(rest: str) -> Command:
         name, equals, value = option.partition("=")
         if name != "--checklist":
             return NotUnderstood(
-                why=f"“{_short(token)}” is not an option of start; there is --checklist NAME.",
-                nearest="start",
+                why=f"“{_short(token)}” is not an option of start; there is --checklist NAME."
             )
         checklist = value if equals else next(tokens, "")
         if not checklist:
-            return NotUnderstood(why="--checklist needs a name after it.", nearest="start")
+            return NotUnderstood(why="--checklist needs a name after it.")
     if len(words) > 3:
         extra = " ".join(words[3:])
         return NotUnderstood(
-            why=f"start takes a service, a version and an environment; “{_short(extra)}” is more than that.",
-            nearest="start",
+            why=f"start takes a service, a version and an environment; “{_short(extra)}” is more than that."
         )
     service, version, environment = [*words, "", "", ""][:3]
     return Start(service=service, version=version, environment=environment, checklist=checklist)
@@ -136,7 +134,7 @@ def _one_name(command: str, rest: str, kind: type[Status] | type[Finish]) -> Com
 
 
 def _too_much(command: str, extra: str) -> NotUnderstood:
-    return NotUnderstood(why=f"{command} can't use “{_short(extra)}”.", nearest=command)
+    return NotUnderstood(why=f"{command} can't use “{_short(extra)}”.")
 
 
 def _short(text: str) -> str:

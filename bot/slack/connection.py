@@ -45,7 +45,7 @@ class SocketConnection:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watch
         with contextlib.suppress(Exception):  # already broken is as good as closed
-            await self._handler.client.close()
+            await self._handler.client.close()  # type: ignore[no-untyped-call]
 
     async def _keep_connected(self) -> None:
         client, wait = self._handler.client, LOOK_EVERY_S
