@@ -1,0 +1,1 @@
+"""Markdown files to checklists, with what could not be used and where."""

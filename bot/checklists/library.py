@@ -1,0 +1,61 @@
+"""The checklists a deployment can be started with: one Markdown file each, found by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from bot.checklists.reading import read
+from bot.checklists.variables import fill
+from bot.domain.checklist import Checklist
+from bot.domain.errors import ChecklistUnusable, Finding
+
+SUFFIXES = (".md", ".markdown")
+
+
+class ChecklistLibrary:
+    """Looks into folders, the first one first; a name is a file's name without its ending."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+
+    def names(self) -> tuple[str, ...]:
+        """The names that can be asked for, `production` first, then by the alphabet."""
+        return tuple(sorted(self._files(), key=lambda name: (name != "production", name)))
+
+    def load(self, name: str) -> Checklist:
+        """The checklist of that name, as the file says now.
+
+        Raises ChecklistUnusable, which names what there is, for one that is missing.
+        """
+        files = self._files()
+        # Looked up in the listing, never joined to a path: a name cannot lead out of the folders.
+        path = files.get(name) or {key.casefold(): value for key, value in files.items()}.get(name.casefold())
+        if path is None:
+            raise ChecklistUnusable(name[:60], (Finding(line=0, message=_missing(name, files), fatal=True),))
+        return read(path).checklist
+
+    def fill(self, checklist: Checklist, variables: dict[str, str]) -> Checklist:
+        """The checklist with its variables filled in. Raises ChecklistUnusable."""
+        return fill(checklist, variables)
+
+    def _files(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for folder in self._folders:
+            try:
+                entries = sorted(folder.iterdir())
+            except OSError:
+                continue
+            for path in entries:
+                if path.suffix.casefold() in SUFFIXES and path.is_file() and not path.name.startswith("."):
+                    found.setdefault(path.stem, path)
+        return found
+
+
+def _missing(name: str, files: dict[str, Path]) -> str:
+    if not files:
+        return "there is no checklist yet: put a Markdown file with `- [ ]` items into checklists/"
+    nearest = difflib.get_close_matches(name.casefold(), list(files), n=1, cutoff=0.5)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    return f"there is no such checklist.{hint} There is: {', '.join(sorted(files))}"
