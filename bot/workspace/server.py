@@ -89,7 +89,7 @@ class Workspace:
         self._allowed_hosts = frozenset(allowed_hosts)
         self._public_url = public_url.rstrip("/")
         self._runner: web.AppRunner | None = None
-        self._page = Path(__file__).parent / "page"
+        self._page = Path(__file__).parent / "static"
 
     # Running
 

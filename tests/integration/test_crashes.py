@@ -1,4 +1,4 @@
-"""The bot is killed with SIGKILL at every single write, and afterwards nothing is lost and nothing is twice."""
+"""The bot is killed with SIGKILL at every single write; afterwards nothing is lost and nothing is twice."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,9 +25,7 @@ START = "/deploy start storefront v1.4.2 production --checklist short"
 
 
 @contextlib.asynccontextmanager
-async def bot_process(
-    stage: Stage, folder: Path, *, die_at: int
-) -> AsyncIterator[asyncio.subprocess.Process]:
+async def bot_process(stage: Stage, folder: Path, *, die_at: int) -> AsyncIterator[Process]:
     """The bot in a process of its own, ready, and doomed where `die_at` is not 0."""
     installed = stage.installed
     process = await asyncio.create_subprocess_exec(
@@ -35,7 +34,7 @@ async def bot_process(
         "tests.crashing_bot",
         str(die_at),
         cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=PIPE,
         env={
             **os.environ,
             "SLACK_BOT_TOKEN": installed.bot_token,
@@ -55,13 +54,13 @@ async def bot_process(
         await process.wait()
 
 
-async def connected(stage: Stage, process: asyncio.subprocess.Process) -> bool:
+async def connected(stage: Stage, process: Process) -> bool:
     """Whether the bot is connected; also true once it is dead."""
     boot = await stage.client.get("/client/boot", params={"user": BEN})
     return process.returncode is not None or any(app["connected"] for app in boot.json()["apps"])
 
 
-async def what_people_do(stage: Stage, process: asyncio.subprocess.Process) -> bool:
+async def what_people_do(stage: Stage, process: Process) -> bool:
     """Start and tick, looking at the screen as people do; False where the bot died on the way."""
 
     async def alive_and(condition: str) -> bool:
@@ -102,8 +101,8 @@ async def shown_ticked(stage: Stage) -> bool:
 
 async def die_and_recover(folder: Path, die_at: int) -> int:
     """One life and death; how many write points the doomed process would have passed, where it lived."""
-    folder.mkdir()
-    (folder / "short.md").write_text(CHECKLIST)
+    await asyncio.to_thread(folder.mkdir)
+    await asyncio.to_thread((folder / "short.md").write_text, CHECKLIST)
     passed = 0
     async with open_stage() as stage:
         async with bot_process(stage, folder, die_at=die_at) as doomed:
