@@ -74,5 +74,7 @@ def set_up_logging(level: str) -> None:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     handler.addFilter(_Redacted())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("apscheduler", "slack_bolt", "slack_sdk", "websockets", "aiohttp.access"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    for noisy in ("apscheduler", "alembic", "httpx", "slack_sdk", "websockets", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    # Bolt warns of what is meant (a client of our own) and calls a connection we closed an error.
+    logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)

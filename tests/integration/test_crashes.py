@@ -109,7 +109,8 @@ async def die_and_recover(folder: Path, die_at: int) -> int:
             survived = await what_people_do(stage, doomed)
         if survived:
             assert doomed.stdout is not None
-            passed = int((await doomed.stdout.read()).split()[-1])
+            # Nothing is printed where it died while it was being stopped.
+            passed = int(((await doomed.stdout.read()).split() or ["0"])[-1])
         else:
             assert doomed.returncode == -signal.SIGKILL
             async with bot_process(stage, folder, die_at=0) as process:
