@@ -133,7 +133,9 @@ class Application:
         self._web = WebServer(web_app, host=settings.host, port=settings.port)
         self.port = await self._web.start()
         if settings.socket_mode:
-            self._socket = SocketConnection(bolt, settings.slack_app_token.get_secret_value())
+            self._socket = SocketConnection(
+                bolt, settings.slack_app_token.get_secret_value(), self._in_flight
+            )
             await self._socket.start()
         self._scheduler.start()
         log.info(

@@ -68,6 +68,14 @@ class _Redacted(logging.Filter):
         return True
 
 
+class _Meant(logging.Filter):
+    """Drops what Bolt warns of although it is meant: our own client, and connections we closed ourselves."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        return "As you gave `client`" not in message and "ConnectionClosedOK" not in message
+
+
 def set_up_logging(level: str) -> None:
     """Log to standard error, one line an entry, without secrets."""
     handler = logging.StreamHandler()
@@ -76,5 +84,6 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("apscheduler", "alembic", "httpx", "slack_sdk", "websockets", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # Bolt warns of what is meant (a client of our own) and calls a connection we closed an error.
-    logging.getLogger("slack_bolt").setLevel(logging.CRITICAL)
+    bolt = logging.getLogger("slack_bolt")
+    bolt.setLevel(logging.WARNING)
+    bolt.addFilter(_Meant())

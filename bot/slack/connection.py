@@ -12,6 +12,10 @@ import logging
 
 from slack_bolt.adapter.socket_mode.websockets import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.websockets import SocketModeClient
+
+from bot.slack.inflight import InFlight
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +25,23 @@ PING_EVERY_S = 5.0
 LOOK_EVERY_S, LONGEST_WAIT_S = 1.0, 30.0
 
 
+class _Handler(AsyncSocketModeHandler):
+    """Bolt's adapter, with every delivery counted until its ack is sent."""
+
+    def __init__(self, app: AsyncApp, app_token: str, in_flight: InFlight) -> None:
+        super().__init__(app, app_token, ping_interval=PING_EVERY_S)
+        self._in_flight = in_flight
+
+    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
+        with self._in_flight.request():
+            await super().handle(client, req)
+
+
 class SocketConnection:
     """Keeps one Socket Mode connection open."""
 
-    def __init__(self, app: AsyncApp, app_token: str) -> None:
-        self._handler = AsyncSocketModeHandler(app, app_token, ping_interval=PING_EVERY_S)
+    def __init__(self, app: AsyncApp, app_token: str, in_flight: InFlight) -> None:
+        self._handler = _Handler(app, app_token, in_flight)
         self._watch: asyncio.Task[None] | None = None
         #: What kept the last try from succeeding; empty while connected.
         self.problem = "not connected yet"

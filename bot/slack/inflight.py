@@ -7,11 +7,16 @@ right after `ack()` takes the ack back; so listeners hand their work over here a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+import time
+from collections.abc import Coroutine, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+#: A delivery can be on its way through the socket: this long without one counts as quiet.
+QUIET_S = 0.2
 
 
 class InFlight:
@@ -19,6 +24,7 @@ class InFlight:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._requests = 0
         #: When the last delivery from Slack came in.
         self.last_heard: datetime | None = None
 
@@ -29,8 +35,24 @@ class InFlight:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """Around the handling of one delivery, from its arrival until its ack is sent."""
+        self._requests += 1
+        try:
+            yield
+        finally:
+            self._requests -= 1
+
     async def drain(self, *, within: float) -> int:
-        """Wait for everything under way, at most so many seconds; how much was left."""
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=within)
-        return len(self._tasks)
+        """Wait until nothing is under way and nothing came for a moment, at most so many seconds.
+
+        Returns how much was left.
+        """
+        deadline = time.monotonic() + within
+        quiet_since = time.monotonic()
+        while time.monotonic() < min(deadline, quiet_since + QUIET_S):
+            if self._tasks or self._requests:
+                quiet_since = time.monotonic()
+            await asyncio.sleep(0.02)
+        return len(self._tasks) + self._requests
