@@ -102,14 +102,16 @@ export class MessageList {
     const time = h("time", { class: "time", title: new Date(message.ts * 1000).toLocaleString() }, clock(message.ts, store.me.tz));
     const head = grouped ? null : h("div", { class: "head" }, h("strong", { class: "name" }, name), author.is_bot || message.bot_id ? h("span", { class: "app-badge" }, "APP") : null, time);
     const focused = entry.content.contains(document.activeElement) ? document.activeElement : null;
-    node.replaceChildren(
+    const parts = [
       grouped ? h("div", { class: "gutter" }, time) : h("div", { class: "gutter" }, avatar(author)),
       h("div", { class: "body" },
         message.ephemeral ? h("div", { class: "only-you" }, "👁 Only visible to you", h("button", { type: "button", class: "link-button", onclick: () => { drop(this.channel, message.ts); changed("messages"); changed("thread"); } }, "Dismiss")) : null,
         head, entry.content,
         problem ? h("div", { class: "message-problem", role: "alert" }, `⚠ ${problem}`) : null,
         this.reactions(message), this.replies(message)),
-      this.toolbar(message));
+      message.ephemeral ? null : this.toolbar(message),
+    ];
+    node.replaceChildren(...parts.filter(Boolean));
     focused?.focus({ preventScroll: true });
   }
 
@@ -154,12 +156,16 @@ export class MessageList {
   }
 
   toolbar(message) {
-    if (message.ephemeral) return null;
     const bar = h("div", { class: "toolbar", role: "toolbar", "aria-label": "Message actions" });
-    const picker = h("div", { class: "popup emoji-popup", hidden: true }, QUICK.concat([...EMOJI.keys()].filter((_, at) => at % 9 === 0).slice(0, 42)).map((name) =>
-      h("button", { type: "button", class: "emoji-choice", title: `:${name}:`, "aria-label": name, onclick: () => { picker.hidden = true; this.react(message, name); } }, emojiOf(name))));
+    const picker = h("div", { class: "popup emoji-popup", hidden: true });
+    const pick = () => {
+      picker.hidden = !picker.hidden;
+      if (picker.children.length) return; // filled when it is first opened
+      const names = QUICK.concat([...EMOJI.keys()].filter((_, at) => at % 9 === 0).slice(0, 42));
+      picker.append(...names.map((name) => h("button", { type: "button", class: "emoji-choice", title: `:${name}:`, "aria-label": name, onclick: () => { picker.hidden = true; this.react(message, name); } }, emojiOf(name))));
+    };
     const tool = (label, sign, onclick) => h("button", { type: "button", class: "tool", title: label, "aria-label": label, onclick }, sign);
-    bar.append(tool("Add a reaction", "☺", () => { picker.hidden = !picker.hidden; }));
+    bar.append(tool("Add a reaction", "☺", pick));
     if (!this.thread) bar.append(tool("Reply in thread", "💬", () => this.openThread(message.thread_ts ?? message.ts)));
     bar.append(tool("Copy link", "🔗", () => navigator.clipboard?.writeText(`${location.origin}/archives/${this.channel}/p${message.ts.replace(".", "")}`)));
     for (const app of store.apps) {
