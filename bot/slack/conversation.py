@@ -17,8 +17,7 @@ from bot.slack.blocks import card, modals, words
 from bot.slack.blocks.words import Block
 from bot.slack.gateway import QUICK_S, Gateway, SlackFailure
 from bot.slack.ids import Action
-from bot.slack.mrkdwn import escape
-from bot.templates import render
+from bot.templates import escape, render
 
 #: Deployments described in one answer.
 DESCRIBED = 15

@@ -25,7 +25,8 @@ from bot.slack.conversation import SILENCE, Answer, Asked, Conversation
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.ids import Action, Field, TickBlock, View
 from bot.slack.inflight import InFlight
-from bot.slack.mrkdwn import escape, plain, shorten
+from bot.slack.mrkdwn import plain, shorten
+from bot.templates import escape
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from markdown_it.token import Token
 
 from bot.checklists.inline import is_formatting_tag, tokens
-from bot.templates import escape as escape
+from bot.templates import escape
 
 #: Keeps Slack from reading formatting into literal characters; takes no room.
 BREAK = "\u2060"

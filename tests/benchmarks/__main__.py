@@ -20,10 +20,8 @@ OLD_EVENTS = 1_000_000
 
 async def main() -> None:
     """Measure, and print a line each."""
-    print(
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, uvloop {uvloop.__version__}; ", end=""
-    )
-    print(f"{PEOPLE} people at once, {CLICKS} clicks a turn, median of {TURNS} turns in alternation")
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()} on uvloop; {PEOPLE} people at once,")
+    print(f"{CLICKS} clicks a turn, median of {TURNS} turns in alternation")
     with TemporaryDirectory() as folder:
         server = PostgresServer(Path(folder))
         server.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ async def bot(stage: Stage, folder: Path) -> AsyncIterator[Application]:
 
 async def whispered(stage: Stage, user: str = ANA) -> str:
     """The last thing only this person was told."""
-    return (await stage.until(stage.person(user).whispers, what="an answer"))[-1]
+    told: list[str] = await stage.until(stage.person(user).whispers, what="an answer")
+    return told[-1]
 
 
 async def form(stage: Stage, user: str = ANA) -> Json:
@@ -189,7 +191,7 @@ async def test_mentions_in_the_thread_do_what_commands_do(stage: Stage, bot: App
     ):
         await stage.ben.types(text, thread_ts=root["ts"])
         await stage.until(
-            lambda said=said: _told(stage, BEN, root["ts"], said), what=f"an answer to {text!r} with {said!r}"
+            partial(_told, stage, BEN, root["ts"], said), what=f"an answer to {text!r} with {said!r}"
         )
     await stage.ben.types("@deploybot abort it rains", thread_ts=root["ts"])
     await stage.until(lambda: _count(stage, bot, 1), what="it is aborted")
@@ -218,7 +220,7 @@ async def test_a_channel_the_bot_is_not_in_starts_nothing_and_says_what_to_do(
     )
     for channel in ("C0RANDOM001", made.json()["channel"]["id"]):
         await stage.ana.types(START, channel=channel)
-        answers = await stage.until(lambda channel=channel: stage.ana.whispers(channel), what="an answer")
+        answers = await stage.until(partial(stage.ana.whispers, channel), what="an answer")
         assert "I'm not in this channel" in answers[-1]
         assert "/invite @deploybot" in answers[-1]
     assert await opened(stage, bot) == []

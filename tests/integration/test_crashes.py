@@ -110,7 +110,7 @@ async def die_and_recover(folder: Path, die_at: int) -> int:
         if survived:
             assert doomed.stdout is not None
             # Nothing is printed where it died while it was being stopped.
-            passed = int(((await doomed.stdout.read()).split() or ["0"])[-1])
+            passed = int(((await doomed.stdout.read()).split() or [b"0"])[-1])
         else:
             assert doomed.returncode == -signal.SIGKILL
             async with bot_process(stage, folder, die_at=0) as process:

@@ -10,7 +10,8 @@ from bot.domain.deployment import Deployment, Phase
 from bot.slack.blocks import words
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import Action
-from bot.slack.mrkdwn import escape, mrkdwn, plain, shorten
+from bot.slack.mrkdwn import mrkdwn, plain, shorten
+from bot.templates import escape
 
 _MARKS = {Phase.IN_PROGRESS: "🚀", Phase.FINISHED: "✅", Phase.ABORTED: "🛑"}
 #: Most sections and people listed by name.

@@ -10,7 +10,8 @@ from bot.domain.deployment import LIMITS, REASON, Deployment
 from bot.slack.blocks import words
 from bot.slack.blocks.words import Block
 from bot.slack.ids import Field, View
-from bot.slack.mrkdwn import escape, plain, shorten
+from bot.slack.mrkdwn import plain, shorten
+from bot.templates import escape
 
 #: Open items named before finishing.
 NAMED = 15

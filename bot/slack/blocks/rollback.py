@@ -5,7 +5,8 @@ from __future__ import annotations
 from bot.domain.deployment import Deployment
 from bot.slack.blocks import words
 from bot.slack.blocks.words import Drawing
-from bot.slack.mrkdwn import escape, mrkdwn, plain, shorten
+from bot.slack.mrkdwn import mrkdwn, plain, shorten
+from bot.templates import escape
 
 
 def draw(deployment: Deployment) -> Drawing:

@@ -10,7 +10,8 @@ from bot.domain.deployment import FILE, Deployment, Tick
 from bot.slack.blocks import words
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import Action, TickBlock
-from bot.slack.mrkdwn import escape, length, mrkdwn, plain, shorten
+from bot.slack.mrkdwn import length, mrkdwn, plain, shorten
+from bot.templates import escape
 
 #: Longest name shown beside a tick, so that the time always fits the 75 characters of a description.
 NAME = 24

@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (a table reads best with a row per line)
 """The validator: payloads that each break one limit, and their nearest good neighbours."""
 
 from __future__ import annotations

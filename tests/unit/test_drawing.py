@@ -1,0 +1,274 @@
+"""Every message that is drawn fits Slack's limits, in the worst case too."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.checklists.markdown import parse
+from bot.domain.checklist import Checklist, Group, Item, Section
+from bot.domain.deployment import Deployment, Phase, Target, Tick
+from bot.domain.errors import ForeignClick
+from bot.slack.blocks import card, modals, notices, rollback, section, words
+from bot.slack.blocks.layout import MessageLayout
+from bot.slack.blocks.words import Drawing
+from bot.slack.ids import TickBlock
+from bot.workspace.block_kit import check_message_blocks, check_view
+from tests.conftest import REPOSITORY
+from tests.makers import ANA, BEN, CHANNEL, NOON, TEAM, make_checklist
+
+LONG_NAME = "Maximilian Alexander von und zu Hohenstein-Sigmaringen"
+NAMES = {ANA: LONG_NAME, BEN: "ben"}
+
+
+def deployment_of(checklist: Checklist, **changed: object) -> Deployment:
+    made = Deployment(
+        id=123_456,
+        name="storefront-123456",
+        target=Target(service="storefront", version="v1.4.2", environment="production"),
+        team=TEAM,
+        channel=CHANNEL,
+        lead=ANA,
+        timezone="Europe/Berlin",
+        checklist_name="production",
+        checklist=checklist,
+        started_at=NOON,
+        seq=98_765,
+    )
+    return replace(made, **changed)  # type: ignore[arg-type]
+
+
+def everything_ticked(deployment: Deployment) -> Deployment:
+    later = NOON + timedelta(days=3)
+    ticks = {
+        at: Tick(by=ANA, at=later, seq=at, before=tuple(range(1, 20)) if item.ordered else ())
+        for at, item in enumerate(deployment.checklist.items)
+    }
+    return replace(deployment, ticks=ticks)
+
+
+def drawings(deployment: Deployment) -> list[Drawing]:
+    made = []
+    for number, post in enumerate(MessageLayout().plan(deployment), start=1):
+        match post.kind:
+            case "card":
+                made.append(card.draw(deployment, names=NAMES, now=NOON + timedelta(days=4)))
+            case "section":
+                part = section.Part(**post.content)
+                made.append(
+                    section.draw(deployment, part, post_id=1_000_000 + number, revision=99_999, names=NAMES)
+                )
+            case "rollback":
+                made.append(rollback.draw(deployment))
+    return made
+
+
+def boxes(made: list[Drawing]) -> int:
+    return sum(
+        len(element["options"])
+        for drawing in made
+        for block in drawing.blocks
+        for element in [*block.get("elements", ()), block.get("accessory") or {}]
+        if element.get("type") == "checkboxes"
+    )
+
+
+def assert_fits(made: list[Drawing]) -> None:
+    for drawing in made:
+        assert check_message_blocks(list(drawing.blocks)) == []
+        assert 0 < len(drawing.text) <= 4000
+        assert len(drawing.blocks) <= 50
+        assert words.size(drawing.blocks) <= 13_000
+
+
+ITEM = st.builds(
+    Item,
+    key=st.just("k"),
+    text=st.one_of(
+        st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=90),
+        st.sampled_from(
+            [
+                "x" * 700,
+                "**bold** " * 20,
+                "日本語" * 30,
+                "<&>" * 30,
+                "🚀" * 60,
+                "[a](https://x.y) b",
+                "ab " * 1000,
+            ]
+        ),
+    ).filter(lambda text: text.strip()),
+    ordered=st.booleans(),
+    number=st.integers(1, 99),
+    depth=st.integers(0, 4),
+)
+CHECKLIST = st.builds(
+    Checklist,
+    title=st.just("T"),
+    sections=st.lists(
+        st.builds(
+            Section,
+            title=st.text(max_size=200),
+            groups=st.lists(
+                st.builds(
+                    Group,
+                    title=st.text(max_size=200),
+                    items=st.lists(ITEM, min_size=1, max_size=45).map(tuple),
+                ),
+                min_size=1,
+                max_size=6,
+            ).map(tuple),
+        ),
+        min_size=1,
+        max_size=4,
+    ).map(tuple),
+    triggers=st.lists(st.text(max_size=3000), max_size=30).map(tuple),
+    rollback_steps=st.lists(st.text(max_size=3000), max_size=30).map(tuple),
+)
+
+
+def test_the_seed_takes_eight_messages_with_all_its_boxes() -> None:
+    checklist = parse((REPOSITORY / "checklists" / "production.md").read_text(), name="p").checklist
+    deployment = deployment_of(checklist)
+    made = drawings(everything_ticked(deployment))
+    assert len(made) == 8
+    assert boxes(made) == boxes(drawings(deployment)) == 107
+    assert_fits(made)
+
+
+@given(CHECKLIST)
+@settings(max_examples=60, deadline=None)
+def test_every_checklist_fits_slacks_limits_untouched_ticked_and_ended(checklist: Checklist) -> None:
+    deployment = deployment_of(checklist)
+    ticked = everything_ticked(deployment)
+    for state in (deployment, ticked):
+        made = drawings(state)
+        assert boxes(made) == len(checklist.items)
+        assert_fits(made)
+    ended = replace(ticked, phase=Phase.ABORTED, ended_at=NOON, ended_by=BEN, reason="because <& " * 90)
+    assert_fits(drawings(ended))
+
+
+@pytest.mark.parametrize("length", [75, 76, 700, 2900])
+def test_a_long_item_is_readable_in_full(length: int) -> None:
+    text = ("word " * 700)[:length].strip() + "end"
+    checklist = parse(f"- [ ] {text}\n", name="x").checklist
+    [_, drawing] = drawings(deployment_of(checklist))
+    assert text in str(drawing.blocks)
+    assert text in drawing.text
+
+
+def test_45_items_under_one_heading_are_split_into_groups_of_ten() -> None:
+    checklist = parse("## S\n" + "".join(f"- [ ] item {n}\n" for n in range(45)), name="x").checklist
+    made = drawings(deployment_of(checklist))
+    sizes = [
+        len(block["elements"][0]["options"])
+        for drawing in made[1:]
+        for block in drawing.blocks
+        if block["type"] == "actions"
+    ]
+    assert sum(sizes) == 45
+    assert max(sizes) == 10
+
+
+def test_a_ticked_box_says_who_and_when_in_the_deployments_time_zone() -> None:
+    state = replace(
+        deployment_of(make_checklist()),
+        ticks={
+            0: Tick(by=BEN, at=NOON, seq=2),
+            5: Tick(by=BEN, at=NOON + timedelta(days=1), seq=3, before=(3, 4)),
+        },
+    )
+    [_, first, *_] = drawings(state)
+    assert "✓ ben · 13:00 CET" in str(first.blocks)
+    assert "✓ ben · 3 Mar 13:00 CET · ⚠ before step 1 +1" in str(first.blocks)
+    assert "☑ Box 1.1 (ben · 13:00 CET)" in first.text
+    assert "☐ 1. Step 1.1" in first.text
+
+
+def test_a_person_with_a_markup_name_cannot_forge_anything() -> None:
+    state = replace(deployment_of(make_checklist()), ticks={0: Tick(by=BEN, at=NOON, seq=2)})
+    ended = replace(state, phase=Phase.FINISHED, ended_at=NOON, ended_by=BEN)
+    names = {ANA: "<!channel>", BEN: "*x* <@UEVIL>"}
+    for drawing in (
+        card.draw(ended, names=names, now=NOON),
+        section.draw(
+            ended,
+            section.Part(section=0, part=1, parts=1, first=0, last=6),
+            post_id=1,
+            revision=1,
+            names=names,
+        ),
+        notices.draw(ended, "finished", names=names),
+    ):
+        assert "<!channel>" not in drawing.text
+        assert "<@UEVIL>" not in drawing.text
+        assert not any("<@UEVIL>" in str(b) for b in drawing.blocks if b["type"] == "section")
+
+
+def test_forms_fit_slacks_limits() -> None:
+    checklist = parse("".join(f"- [ ] {'long item ' * 60} {n}\n" for n in range(250)), name="x").checklist
+    state = deployment_of(checklist)
+    many = [
+        replace(state, id=n, target=Target(service="s" * 50, version="v" * 60, environment="e" * 30))
+        for n in range(150)
+    ]
+    given_ = {"service": "s" * 3000, "version": "", "environment": ""}
+    names = [f"checklist-{n}" for n in range(150)]
+    for view in (
+        modals.start(channel=CHANNEL, given=given_, checklists=names, checklist="checklist-3"),
+        modals.finish(state),
+        modals.finish(everything_ticked(state)),
+        modals.abort([state]),
+        modals.abort(many, reason="r" * 5000),
+    ):
+        assert check_view(view, surface="modal") == []
+
+
+@given(
+    st.integers(1, 10**8),
+    st.integers(1, 10**8),
+    st.integers(1, 10**6),
+    st.integers(0, 10**6),
+    st.integers(0, 250),
+    st.data(),
+)
+def test_a_tick_blocks_id_is_read_back_as_written(
+    deployment: int, post: int, revision: int, seq: int, first: int, data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(1, 10))
+    ticked = data.draw(st.frozensets(st.integers(first, first + count - 1)))
+    block = TickBlock(
+        deployment_id=deployment,
+        post_id=post,
+        revision=revision,
+        seq=seq,
+        first=first,
+        count=count,
+        ticked=ticked,
+    )
+    assert TickBlock.read(block.write()) == block
+    assert len(block.write()) <= 255
+
+
+@given(st.text(max_size=80) | st.lists(st.integers(-5, 99).map(str)).map(lambda n: ".".join(["tick", *n])))
+def test_no_other_id_is_taken_for_one_of_ours(block_id: str) -> None:
+    try:
+        read = TickBlock.read(block_id)
+    except ForeignClick:
+        return
+    assert read.ticked <= set(read.positions)
+
+
+def test_the_bar_is_full_only_when_everything_is_done() -> None:
+    dice = random.Random(1)
+    for _ in range(200):
+        total = dice.randint(1, 300)
+        done = dice.randint(0, total)
+        assert ("▱" not in words.bar(done, total)) == (done == total)
+        assert ("▰" not in words.bar(done, total)) == (done == 0)
