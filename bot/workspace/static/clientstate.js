@@ -1,34 +1,39 @@
 // What this client shows in stateful elements, kept as Slack's clients keep it: by message, block and action.
 // A message drawn again with the same block_id keeps the client's own ticks; a new block_id starts anew.
+// Each person this page acts as has a client of their own.
 
+const SEPARATOR = "\u0000";
 const kept = new Map();
 
-const id = (ctx, blockId, actionId) => `${ctx.key}\u0000${blockId}\u0000${actionId}`;
+/** What names an element's state: who looks, at which message or form, block and action. */
+export function stateKey(ctx, blockId, actionId) {
+  return [ctx.me ?? "", ctx.key, blockId, actionId].join(SEPARATOR);
+}
 
 /** The element's value as this client shows it: its own, or what the drawing begins with. */
 export function valueOf(ctx, blockId, element) {
-  const key = id(ctx, blockId, element.action_id);
+  const key = stateKey(ctx, blockId, element.action_id);
   if (!kept.has(key)) kept.set(key, initial(element));
   return kept.get(key);
 }
 
 /** The person changed it. */
 export function keep(ctx, blockId, element, value) {
-  kept.set(id(ctx, blockId, element.action_id), value);
+  kept.set(stateKey(ctx, blockId, element.action_id), value);
 }
 
 /** Forget what blocks that are not drawn any more showed. */
 export function prune(ctx, blocks) {
   const alive = new Set(blocks.map((block) => block.block_id));
-  const prefix = `${ctx.key}\u0000`;
-  for (const key of kept.keys()) {
-    if (key.startsWith(prefix) && !alive.has(key.split("\u0000")[1])) kept.delete(key);
+  for (const name of [...kept.keys()]) {
+    const [me, key, blockId] = name.split(SEPARATOR);
+    if (key === ctx.key && me === (ctx.me ?? "") && !alive.has(blockId)) kept.delete(name);
   }
 }
 
 /** Forget everything of a message or form. */
 export function forget(key) {
-  for (const name of [...kept.keys()]) if (name.startsWith(`${key}\u0000`)) kept.delete(name);
+  for (const name of [...kept.keys()]) if (name.split(SEPARATOR)[1] === key) kept.delete(name);
 }
 
 const option = (element) => ({ selected_option: element.initial_option ?? null });
@@ -67,7 +72,7 @@ export function isStateful(element) {
 
 /** The elements of a block that may be stateful. */
 export function elementsOf(block) {
-  if (block.type === "input") return [block.element];
+  if (block.type === "input") return block.element ? [block.element] : [];
   if (block.type === "section") return block.accessory ? [block.accessory] : [];
   if (block.type === "actions") return block.elements ?? [];
   return [];
@@ -80,10 +85,19 @@ export function readState(ctx, blocks) {
     for (const element of elementsOf(block)) {
       if (!isStateful(element)) continue;
       values[block.block_id] ??= {};
-      values[block.block_id][element.action_id] = { type: element.type, ...valueOf(ctx, block.block_id, element) };
+      values[block.block_id][element.action_id] = { type: element.type, ...stillOffered(element, valueOf(ctx, block.block_id, element)) };
     }
   }
   return values;
+}
+
+/** The value without options that this drawing no longer has; options looked up elsewhere stay. */
+function stillOffered(element, value) {
+  const options = element.option_groups?.flatMap((group) => group.options) ?? element.options;
+  if (!options) return value;
+  const now = new Map(options.map((one) => [one.value, one]));
+  if (value.selected_options) return { selected_options: value.selected_options.flatMap((one) => now.get(one.value) ?? []) };
+  return { selected_option: now.get(value.selected_option?.value) ?? null };
 }
 
 /** Blocks with those inside containers. */

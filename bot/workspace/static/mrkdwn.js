@@ -1,18 +1,24 @@
 // Slack's mrkdwn as DOM nodes: own tokenizer, text only ever becomes text nodes.
 import { emojiOf } from "./emoji.js";
+import { formatDate } from "./dates.js";
 import { h } from "./dom.js";
 
 const ENTITIES = { "&amp;": "&", "&lt;": "<", "&gt;": ">" };
+/** Deeper formatting than this is shown as typed. */
+const MAX_DEPTH = 12;
 
 /** Entities decoded. */
 export function decode(text) {
   return String(text ?? "").replace(/&(?:amp|lt|gt);/g, (entity) => ENTITIES[entity]);
 }
 
-/** Plain text with emoji shortcodes shown. */
+/** Plain text with emoji shortcodes shown and lines kept. */
 export function renderPlain(text) {
   const fragment = document.createDocumentFragment();
-  emojiText(fragment, decode(text));
+  decode(text).split("\n").forEach((line, at) => {
+    if (at) fragment.append(h("br"));
+    emojiText(fragment, line);
+  });
   return fragment;
 }
 
@@ -26,18 +32,19 @@ export function renderMrkdwn(text, ctx) {
     }
     for (const group of quoteGroups(part.text)) {
       const target = group.quote ? h("blockquote", { class: "mk-quote" }) : fragment;
-      inline(target, group.lines.join("\n"), ctx);
+      inline(target, group.lines.join("\n"), ctx ?? {});
       if (group.quote) fragment.append(target);
     }
   }
   return fragment;
 }
 
+/** Fenced parts apart from the rest; the line breaks around a fence belong to it. */
 function splitPre(text) {
   const parts = [];
   let at = 0;
-  for (const match of text.matchAll(/```([\s\S]+?)```/g)) {
-    if (match.index > at) parts.push({ text: text.slice(at, match.index) });
+  for (const match of text.matchAll(/```([\s\S]*?[^\s`][\s\S]*?)```\n?/g)) {
+    if (match.index > at) parts.push({ text: text.slice(at, match.index).replace(/\n$/, "") });
     parts.push({ pre: match[1].replace(/^\n|\n$/g, "") });
     at = match.index + match[0].length;
   }
@@ -45,14 +52,19 @@ function splitPre(text) {
   return parts;
 }
 
+/** Lines that are quoted apart from those that are not; `>>>` quotes all that follows. */
 function quoteGroups(text) {
   const groups = [];
+  let rest = false;
   for (const line of text.split("\n")) {
-    const quote = /^(?:&gt;|>)\s?/.exec(line);
+    const all = rest ? null : /^(?:&gt;|>){3} ?/.exec(line);
+    rest ||= Boolean(all);
+    const one = all ?? (rest ? null : /^(?:&gt;|>) ?/.exec(line));
+    const quote = rest || Boolean(one);
+    const body = one ? line.slice(one[0].length) : line;
     const last = groups.at(-1);
-    const body = quote ? line.slice(quote[0].length) : line;
-    if (last && last.quote === Boolean(quote)) last.lines.push(body);
-    else groups.push({ quote: Boolean(quote), lines: [body] });
+    if (last && last.quote === quote) last.lines.push(body);
+    else groups.push({ quote, lines: [body] });
   }
   return groups;
 }
@@ -60,49 +72,42 @@ function quoteGroups(text) {
 const MARKS = { "*": "strong", _: "em", "~": "s" };
 const BOUNDARY = /[\s\p{P}\p{S}\u2060\u200b]/u;
 
-function inline(parent, text, ctx) {
+function inline(parent, text, ctx, depth = 0) {
   let plain = "";
   const flush = () => {
-    if (plain) emojiText(parent, decode(plain));
+    if (plain) linkedText(parent, plain, ctx);
     plain = "";
+  };
+  const put = (node, next) => {
+    flush();
+    parent.append(node);
+    return next;
   };
   let at = 0;
   while (at < text.length) {
     const char = text[at];
-    if (char === "<") {
-      const end = text.indexOf(">", at);
-      const node = end > at + 1 ? angle(text.slice(at + 1, end), ctx) : null;
-      if (node) {
-        flush();
-        parent.append(node);
-        at = end + 1;
-        continue;
-      }
-    }
+    const end = spanEnd(text, at);
     if (char === "\n") {
-      flush();
-      parent.append(h("br"));
-      at += 1;
+      at = put(h("br"), at + 1);
       continue;
     }
-    if (char === "`") {
-      const end = text.indexOf("`", at + 1);
-      const code = end > at + 1 ? text.slice(at + 1, end) : "";
-      if (code && !code.includes("\n")) {
-        flush();
-        parent.append(h("code", { class: "mk-code" }, decode(plainAngles(code))));
-        at = end + 1;
+    if (char === "<" && end) {
+      const node = angle(text.slice(at + 1, end), ctx);
+      if (node) {
+        at = put(node, end + 1);
         continue;
       }
     }
-    if (char in MARKS) {
-      const end = closing(text, at);
-      if (end) {
-        flush();
+    if (char === "`" && end) {
+      at = put(h("code", { class: "mk-code" }, decode(plainAngles(text.slice(at + 1, end)))), end + 1);
+      continue;
+    }
+    if (char in MARKS && depth < MAX_DEPTH) {
+      const close = closing(text, at);
+      if (close) {
         const styled = h(MARKS[char]);
-        inline(styled, text.slice(at + 1, end), ctx);
-        parent.append(styled);
-        at = end + 1;
+        inline(styled, text.slice(at + 1, close), ctx, depth + 1);
+        at = put(styled, close + 1);
         continue;
       }
     }
@@ -112,27 +117,37 @@ function inline(parent, text, ctx) {
   flush();
 }
 
+/** Where the code or the angle brackets begun at `at` end, on the same line; 0 where they do not. */
+function spanEnd(text, at) {
+  const closer = { "<": ">", "`": "`" }[text[at]];
+  if (!closer) return 0;
+  const end = text.indexOf(closer, at + 1);
+  if (end <= at + 1) return 0;
+  const line = text.indexOf("\n", at + 1);
+  return line < 0 || line > end ? end : 0;
+}
+
 /** Where the formatting begun at `at` ends, or 0: only whole words on one line, as in Slack. */
 function closing(text, at) {
   const mark = text[at];
   const before = text[at - 1];
-  if (before !== undefined && !BOUNDARY.test(before)) return 0;
+  if (before !== undefined && (before === mark || !BOUNDARY.test(before))) return 0;
   const next = text[at + 1];
   if (next === undefined || /\s/.test(next) || next === mark) return 0;
-  for (let end = at + 2; end < text.length; end += 1) {
-    if (text[end] === "\n") return 0;
-    if (text[end] === "<") {
-      const close = text.indexOf(">", end);
-      if (close > 0) end = close;
+  for (let end = at + 1; end < text.length && text[end] !== "\n"; end += 1) {
+    const skip = spanEnd(text, end);
+    if (skip) {
+      end = skip;
       continue;
     }
-    if (text[end] !== mark || /\s/.test(text[end - 1])) continue;
+    if (end === at + 1 || text[end] !== mark || /\s/.test(text[end - 1])) continue;
     const after = text[end + 1];
     if (after === undefined || (BOUNDARY.test(after) && after !== mark)) return end;
   }
   return 0;
 }
 
+/** Links inside code show their label. */
 function plainAngles(text) {
   return text.replace(/<((?:https?|mailto):[^>|]+)(?:\|([^>]*))?>/g, (_, url, label) => label || url);
 }
@@ -142,81 +157,102 @@ function angle(source, ctx) {
   const bar = source.indexOf("|");
   const target = bar < 0 ? source : source.slice(0, bar);
   const label = bar < 0 ? "" : source.slice(bar + 1);
-  if (target.startsWith("@")) return mention(target.slice(1), label, ctx);
-  if (target.startsWith("#")) return channelLink(target.slice(1), label, ctx);
+  if (/^@\w/.test(target)) return mention(target.slice(1), label, ctx);
+  if (/^#\w/.test(target)) return channelLink(target.slice(1), label, ctx);
   if (target.startsWith("!date^")) return date(target.slice(6), label, ctx);
-  if (target.startsWith("!subteam^")) return chip(label || `@${ctx.usergroups?.get(target.slice(9))?.handle ?? "group"}`);
-  if (target.startsWith("!")) return chip(`@${label || target.slice(1)}`);
-  if (/^(https?|mailto):/i.test(target)) return link(decode(target), label, ctx);
+  if (target.startsWith("!subteam^")) return group(target.slice(9), label, ctx);
+  if (/^!\w/.test(target)) return chip(atSign(label || target.slice(1)));
+  if (safeUrl(decode(target))) return link(decode(target), label, ctx);
   return null;
 }
 
-function chip(text, attributes = {}) {
-  return h("span", { class: "mention", ...attributes }, decode(text));
+const atSign = (name) => (name.startsWith("@") ? name : `@${name}`);
+
+/** A mention that leads nowhere. */
+export function chip(text) {
+  return h("span", { class: "mention" }, decode(text));
 }
 
+/** A user group's mention. */
+export function group(id, label, ctx) {
+  const known = ctx.usergroups?.get?.(id);
+  return chip(atSign(label || known?.handle || known?.name || "group"));
+}
+
+/** A person's mention; it stands out where it is oneself. */
 export function mention(id, label, ctx) {
-  const user = ctx.users?.get(id);
-  const name = user ? user.display_name || user.real_name || user.name : label || id;
+  const user = ctx.users?.get?.(id);
+  const name = user ? user.display_name || user.real_name || user.name : decode(label) || id;
   const mine = ctx.me === id ? " mention-me" : "";
-  return h("button", { type: "button", class: `mention${mine}`, onclick: () => ctx.openUser?.(id) }, `@${decode(name)}`);
+  return h("button", { type: "button", class: `mention${mine}`, onclick: () => ctx.openUser?.(id) }, atSign(name));
 }
 
+/** A channel's name, leading there. */
 export function channelLink(id, label, ctx) {
-  const name = ctx.channels?.get(id)?.name ?? label ?? id;
-  return h("button", { type: "button", class: "mention", onclick: () => ctx.openChannel?.(id) }, `#${decode(name || id)}`);
+  const name = ctx.channels?.get?.(id)?.name ?? (decode(label) || id);
+  return h("button", { type: "button", class: "mention", onclick: () => ctx.openChannel?.(id) }, `#${name}`);
 }
 
-export function link(url, label, ctx) {
-  const anchor = h("a", { href: url, target: "_blank", rel: "noreferrer noopener" });
-  if (label) inline(anchor, label, ctx);
-  else anchor.append(url);
+/** The address where following it does no harm (no `javascript:`), else null. */
+export function safeUrl(url) {
+  return /^(?:https?:\/\/|mailto:|tel:|slack:\/\/)\S/i.test(url ?? "") ? url : null;
+}
+
+/** A link; its label is mrkdwn, or plain where `plain` says so. */
+export function link(url, label, ctx, { plain = false } = {}) {
+  const anchor = h("a", { href: safeUrl(url), target: "_blank", rel: "noreferrer noopener" });
+  if (!label) anchor.append(String(url ?? ""));
+  else if (plain) anchor.append(label);
+  else inline(anchor, label, { ...ctx, linked: true }, MAX_DEPTH - 2);
   anchor.addEventListener("click", (event) => {
-    if (ctx.openLink?.(url)) event.preventDefault();
+    if (safeUrl(url) && ctx.openLink?.(url)) event.preventDefault();
   });
   return anchor;
 }
 
-function date(source, fallback, ctx) {
-  const [stamp, format, url] = source.split("^");
-  const text = formatDate(Number(stamp), format ?? "{date_short_pretty} {time}", ctx) ?? decode(fallback);
-  const node = h("time", { datetime: Number.isFinite(Number(stamp)) ? new Date(Number(stamp) * 1000).toISOString() : null }, text);
-  return url ? h("a", { href: url, target: "_blank", rel: "noreferrer noopener" }, node) : node;
+/** A date in the reader's time zone, or its fallback. */
+export function dateNode(stamp, format, url, fallback, ctx) {
+  const text = formatDate(stamp, format, ctx) ?? fallback;
+  const at = new Date(Number(stamp) * 1000);
+  const valid = stamp !== "" && !Number.isNaN(at.getTime());
+  const node = h("time", { datetime: valid ? at.toISOString() : null, title: valid ? formatDate(stamp, "{date_long} {time_secs}", ctx) : null }, text);
+  return safeUrl(url) ? h("a", { href: url, target: "_blank", rel: "noreferrer noopener" }, node) : node;
 }
 
-/** Slack's date tokens in the reader's time zone; null where the stamp is no number. */
-export function formatDate(stamp, format, ctx) {
-  if (!Number.isFinite(stamp)) return null;
-  const at = stamp * 1000;
-  const tz = ctx.tz || undefined;
-  const say = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: tz, ...options }).format(at);
-  const key = (seconds) => new Intl.DateTimeFormat("en-CA", { timeZone: tz }).format(seconds * 1000);
-  const now = ctx.now?.() ?? Date.now() / 1000;
-  const near = { [key(now)]: "today", [key(now - 86400)]: "yesterday", [key(now + 86400)]: "tomorrow" }[key(stamp)];
-  const pretty = (text) => near ?? text;
-  const short = say({ day: "numeric", month: "short", year: "numeric" });
-  const long = say({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
-  const plain = say({ day: "numeric", month: "long", year: "numeric" });
-  const seconds = Math.round(now - stamp);
-  const tokens = {
-    date_num: key(stamp), date_slash: key(stamp).replaceAll("-", "/"), date: plain, date_short: short, date_long: long,
-    date_pretty: pretty(plain), date_short_pretty: pretty(short), date_long_pretty: pretty(long),
-    date_long_full: long, day_divider_pretty: pretty(long),
-    time: say({ hour: "2-digit", minute: "2-digit" }), time_secs: say({ hour: "2-digit", minute: "2-digit", second: "2-digit" }),
-    ago: seconds < 60 ? "just now" : seconds < 3600 ? `${Math.floor(seconds / 60)} minutes ago` : `${Math.floor(seconds / 3600)} hours ago`,
-  };
-  return decode(format).replace(/\{(\w+)\}/g, (whole, name) => tokens[name] ?? whole);
+function date(source, fallback, ctx) {
+  const [stamp, format, ...url] = source.split("^");
+  return dateNode(stamp, decode(format || "{date_short_pretty} {time}"), decode(url.join("^")), decode(fallback), ctx);
+}
+
+/** Text in which addresses typed plainly are links. */
+function linkedText(parent, source, ctx) {
+  const text = decode(source);
+  if (ctx.linked) return emojiText(parent, text);
+  let at = 0;
+  for (const match of text.matchAll(/\bhttps?:\/\/[^\s<>|]*[^\s<>|.,;:!?)\]'"*_~]/g)) {
+    emojiText(parent, text.slice(at, match.index));
+    parent.append(link(match[0], "", ctx));
+    at = match.index + match[0].length;
+  }
+  emojiText(parent, text.slice(at));
 }
 
 /** Text with `:shortcodes:` as emoji. */
 export function emojiText(parent, text) {
   let at = 0;
-  for (const match of text.matchAll(/:([a-z0-9_+-]+):(?::(skin-tone-[2-6]):)?/g)) {
-    const character = emojiOf(match[1], match[2]);
-    if (!character) continue;
+  for (const match of text.matchAll(/:([a-z0-9_+'-]+):(?::(skin-tone-[2-6]):)?/g)) {
+    const node = emojiNode(match[1], match[2]);
+    if (!node) continue;
     if (match.index > at) parent.append(text.slice(at, match.index));
-    parent.append(h("span", { class: "emoji", role: "img", "aria-label": match[1].replaceAll("_", " "), title: match[0] }, character));
+    parent.append(node);
     at = match.index + match[0].length;
   }
   if (at < text.length) parent.append(text.slice(at));
+}
+
+/** One emoji, or null where the name is not known. */
+export function emojiNode(name, tone) {
+  const character = emojiOf(name, tone);
+  if (!character) return null;
+  return h("span", { class: "emoji", role: "img", "aria-label": name.replaceAll("_", " "), title: `:${name}:` }, character);
 }
