@@ -1,0 +1,80 @@
+"""One redactor for everything a check brings back: evidence, errors, log lines."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from bot.domain.check import Secret
+
+#: Shorter secrets cannot be told from ordinary text.
+SHORTEST = 4
+MASK = "•••"
+
+#: (pattern, what stays of it). The patterns are the catalogue's: headers that carry credentials, user:pass@,
+#: JSON Web Tokens, and key=value pairs that name a secret.
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(
+            r"(?im)^([ \t]*[\"']?(?:proxy-)?(?:authorization|(?:set-)?cookie|x-api-key|x-auth-token)[\"']?"
+            r"[ \t]*[:=][ \t]*).+$"
+        ),
+        r"\1" + MASK,
+    ),
+    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 " + MASK),
+    (re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@"), r"\1:" + MASK + "@"),
+    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), MASK),
+    (re.compile(r"\b(xox[a-z]-|xapp-|gh[pousr]_|github_pat_|sk_live_|AKIA)[\w-]{6,}"), r"\1" + MASK),
+    (
+        re.compile(
+            r"(?i)\b((?:[\w-]*(?:api[_-]?key|apikey|access[_-]?key|secret|token|passw(?:or)?d|pwd))"
+            r"[\"']?\s*[=:]\s*[\"']?)(?!•)([^\s\"'&,;<>]{3,})"
+        ),
+        r"\1" + MASK,
+    ),
+)
+
+
+class Redactor:
+    """Takes the secrets of a checklist, and what looks like one, out of texts."""
+
+    def __init__(self, secrets: Iterable[Secret] = ()) -> None:
+        forms: set[str] = set()
+        for secret in secrets:
+            value = secret.reveal()
+            if len(value) < SHORTEST:
+                continue
+            raw = value.encode()
+            forms |= {value, quote(value, safe=""), quote_plus(value)}
+            forms |= {value.encode("unicode_escape").decode()}
+            forms |= {base64.b64encode(raw).decode().rstrip("=")}
+            forms |= {base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+            # Base64 of a longer text that holds it (e.g. `user:password`), at each of the three alignments.
+            for shift in (1, 2):
+                encoded = base64.b64encode(b"\0" * shift + raw).decode()
+                forms |= {encoded[4:-4]} if len(encoded) > 16 else set()
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+
+    def clean(self, text: str) -> str:
+        """The text without secrets."""
+        if self._known is not None:
+            text = self._known.sub(MASK, text)
+        for pattern, kept in _PATTERNS:
+            text = pattern.sub(kept, text)
+        return text
+
+    def clean_values(self, value: Any) -> Any:
+        """The same for values: strings inside mappings and lists."""
+        match value:
+            case str():
+                return self.clean(value)
+            case Mapping():
+                return {str(key): self.clean_values(inner) for key, inner in value.items()}
+            case list() | tuple():
+                return [self.clean_values(inner) for inner in value]
+            case _:
+                return value
