@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.domain.check import Secret
 
 #: Slack's own address.
 SLACK_API_URL = "https://slack.com/api/"
@@ -44,6 +47,18 @@ class Settings(BaseSettings):
     def socket_mode(self) -> bool:
         """Whether deliveries come over a WebSocket we open."""
         return bool(self.slack_app_token.get_secret_value())
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """Our own secrets: never to be seen in evidence."""
+        own = {
+            "slack_bot_token": self.slack_bot_token,
+            "slack_app_token": self.slack_app_token,
+            "slack_signing_secret": self.slack_signing_secret,
+        }
+        revealed = {name: value.get_secret_value() for name, value in own.items()}
+        password = unquote(urlsplit(self.database_url).password or "")
+        return [Secret(name, value) for name, value in {**revealed, "database": password}.items() if value]
 
     @property
     def api_url(self) -> str:

@@ -27,10 +27,21 @@ MOST_SAMPLES, LONGEST_SAMPLING = 60, 3600.0
 class KindLike(Protocol):
     """What binding needs to know of a kind of check."""
 
-    name: Any
-    params: type[Any]
-    values: Any
-    cheap: Any
+    @property
+    def name(self) -> str:
+        """As the sidecar writes it."""
+
+    @property
+    def params(self) -> type[Any]:
+        """The model of its parameters."""
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """What its rules can speak of."""
+
+    @property
+    def cheap(self) -> bool:
+        """Whether it is run again at Go and at finish."""
 
     def defaults(self, params: Any) -> Rules:
         """Rules where none are written down."""

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 #: In the order of the help.
-COMMANDS = ("start", "status", "list", "finish", "abort", "help")
+COMMANDS = ("start", "status", "list", "check", "go", "finish", "abort", "help")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,27 @@ class Finish:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Check:
+    """Run checks. The first word of `words` may be a deployment's name, the rest says which."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopChecks:
+    """Stop the checks that are running."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveGo:
+    """Look at the evidence again and give Go."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Abort:
     """Call a deployment off. The first word of `words` may be its name."""
 
@@ -67,7 +88,7 @@ class NotUnderstood:
     nearest: str = ""
 
 
-Command = Start | Status | ListOpen | Finish | Abort | Help | NotUnderstood
+Command = Start | Status | ListOpen | Check | StopChecks | GiveGo | Finish | Abort | Help | NotUnderstood
 
 
 def typed(text: str) -> str:
@@ -95,6 +116,10 @@ def parse(text: str) -> Command:
             return _one_name("status", rest, Status)
         case "list":
             return ListOpen() if not rest else _too_much("list", rest)
+        case "check":
+            return _check(rest)
+        case "go":
+            return _one_name("go", rest, GiveGo)
         case "finish":
             return _one_name("finish", rest, Finish)
         case "abort":
@@ -129,7 +154,14 @@ def _start(rest: str) -> Command:
     return Start(service=service, version=version, environment=environment, checklist=checklist)
 
 
-def _one_name(command: str, rest: str, kind: type[Status] | type[Finish]) -> Command:
+def _check(rest: str) -> Command:
+    first, _, name = rest.partition(" ")
+    if first.casefold() in ("stop", "cancel") and " " not in name.strip():
+        return StopChecks(name=name.strip())
+    return Check(words=rest)
+
+
+def _one_name(command: str, rest: str, kind: type[Status] | type[Finish] | type[GiveGo]) -> Command:
     return kind(name=rest) if " " not in rest else _too_much(command, rest.split(" ", 1)[1])
 
 

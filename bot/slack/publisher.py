@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.domain.deployment import Deployment
+from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
+from bot.domain.events import BOT
 from bot.services.ports import Clock
 from bot.slack.blocks import card, notices, rollback, section, words
 from bot.slack.gateway import Gateway, SlackFailure
@@ -233,7 +234,7 @@ class Publisher:
 
     async def _draw(self, job: _Job) -> words.Drawing:
         deployment, post = job.deployment, job.post
-        names = await self._gateway.names(_people_in(deployment))
+        names = await self._gateway.names(_people_in(deployment, post))
         match post.kind:
             case "card":
                 return card.draw(deployment, names=names, now=self._clock.now())
@@ -243,7 +244,7 @@ class Publisher:
             case "rollback":
                 return rollback.draw(deployment)
             case "notice":
-                return notices.draw(deployment, post.key, names=names)
+                return notices.draw(deployment, post.key, post.content, names=names)
         raise ValueError(f"no drawing for a post of kind {post.kind}")
 
     async def _slack_failed(self, post: Post, failure: SlackFailure) -> None:
@@ -309,8 +310,11 @@ def _in_order(sendable: Sequence[Post]) -> list[Post]:
     return sorted(sendable, key=lambda post: (post.ts is not None, post.kind == "card", post.first_wanted_at))
 
 
-def _people_in(deployment: Deployment) -> list[str]:
+def _people_in(deployment: Deployment, post: Post) -> list[str]:
     people = {tick.by for tick in deployment.ticks.values()} | {deployment.lead}
     if deployment.ended_by is not None:
         people.add(deployment.ended_by)
-    return sorted(user for user in people if user not in {"bot", "file"})
+    if deployment.go is not None:
+        people.add(deployment.go.by)
+    people |= {str(post.content.get(name) or BOT) for name in ("by", "cancelled_by")}
+    return sorted(people - {BOT, FILE})

@@ -142,6 +142,13 @@ class Deployments:
         row = (await tx.execute(query)).one_or_none()
         return None if row is None else _event(row)
 
+    async def since(self, tx: AsyncConnection, deployment_id: int, seq: int, kind: str) -> list[Event]:
+        """The events of this kind after event `seq`, in order."""
+        query = select(events).where(
+            events.c.deployment_id == deployment_id, events.c.seq > seq, events.c.kind == kind
+        )
+        return [_event(row) for row in (await tx.execute(query.order_by(events.c.seq))).all()]
+
     async def history(self, tx: AsyncConnection, deployment_id: int) -> list[Event]:
         """Every event of a deployment, in order."""
         query = select(events).where(events.c.deployment_id == deployment_id).order_by(events.c.seq)

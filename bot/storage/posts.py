@@ -102,6 +102,20 @@ async def want(
     )
 
 
+async def holding(tx: AsyncConnection, deployment_id: int, positions: Iterable[int]) -> set[int]:
+    """The ids of the deployment's section messages that show any of these positions."""
+    wanted = set(positions)
+    query = select(posts.c.id, posts.c.content).where(
+        posts.c.deployment_id == deployment_id, posts.c.kind == "section"
+    )
+    found = set()
+    for row in await tx.execute(query):
+        content = json.loads(row.content)
+        if any(content["first"] <= position <= content["last"] for position in wanted):
+            found.add(row.id)
+    return found
+
+
 async def pending(tx: AsyncConnection) -> list[Post]:
     """Messages that show less than they should, in the order of their threads."""
     query = select(posts).where(posts.c.wanted > posts.c.shown)
