@@ -123,7 +123,7 @@ async def accepts(
 
 
 def pinned(version: str) -> ssl.SSLContext | None:
-    """A context that offers this version only, and trusts anybody; None where OpenSSL here will not offer it."""
+    """A context that offers this version only and trusts anybody; None where OpenSSL here cannot offer it."""
     context = lenient(lowest=version, highest=version)
     if context is None:
         return None
