@@ -69,23 +69,25 @@ class WebClient:
         self._backend = PinnedBackend(egress)
         self._ca_file = ca_file
         self._timeout = timeout
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[bool, bool], ssl.SSLContext] = {}
         self._pools: dict[bool, httpcore.AsyncConnectionPool] = {}
 
-    def tls(self, *, verify: bool = True) -> ssl.SSLContext:
+    def tls(self, *, verify: bool = True, any_name: bool = False) -> ssl.SSLContext:
         """The TLS context, made once. Raises Broken where the CA file cannot be used."""
-        if verify not in self._contexts:
+        key = (verify, any_name)
+        if key not in self._contexts:
             context = ssl.create_default_context()
             if self._ca_file is not None:
                 try:
                     context.load_verify_locations(self._ca_file)
                 except OSError as error:
                     raise Broken(f"the CA file {self._ca_file} cannot be used: {error.strerror}") from error
-            if not verify:
+            if any_name or not verify:
                 context.check_hostname = False
+            if not verify:
                 context.verify_mode = ssl.CERT_NONE
-            self._contexts[verify] = context
-        return self._contexts[verify]
+            self._contexts[key] = context
+        return self._contexts[key]
 
     async def request(
         self,
