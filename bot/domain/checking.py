@@ -35,29 +35,26 @@ def in_scope(deployment: Deployment, words: str) -> tuple[int, ...]:
     wanted = _folded(words)
     if not wanted:
         return tuple(range(len(deployment.checklist.items)))
-    names: dict[str, list[int]] = {}
+    named: dict[str, list[int]] = {}
     titles: dict[str, str] = {}
+    keys = {item.key: position for position, item in enumerate(deployment.checklist.items)}
     position = 0
     for section in deployment.checklist.sections:
         for group in section.groups:
             for item in group.items:
-                for name in (
-                    section.title,
-                    group.title,
-                    f"{section.title} / {group.title}",
-                    item.text,
-                    item.key,
-                ):
-                    if name:
-                        titles.setdefault(_folded(name), name)
-                        names.setdefault(_folded(name), []).append(position)
+                both = f"{section.title} / {group.title}" if section.title and group.title else ""
+                for name in filter(None, (section.title, group.title, both, item.text)):
+                    titles.setdefault(_folded(name), name)
+                    named.setdefault(_folded(name), []).append(position)
                 position += 1
-    if wanted in names:
-        return tuple(names[wanted])
-    parts = [name for name in names if wanted in name]
+    if wanted in named:
+        return tuple(named[wanted])
+    if words.strip() in keys:
+        return (keys[words.strip()],)
+    parts = [name for name in named if wanted in name]
     if len(parts) == 1:
-        return tuple(names[parts[0]])
-    nearest = parts[:3] or difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
+        return tuple(named[parts[0]])
+    nearest = parts[:3] or difflib.get_close_matches(wanted, named, n=3, cutoff=0.5)
     raise NothingCalled(words, nearest=tuple(titles[name] for name in nearest))
 
 
