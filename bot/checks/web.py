@@ -7,6 +7,7 @@ proxy settings from the environment.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 import time
@@ -20,6 +21,7 @@ import httpcore
 import httpx
 
 from bot.checks.kind import Answer, Broken, Egress, TargetDown
+from bot.checks.streams import connect
 
 USER_AGENT = "Deploybot-check/1"
 #: Connections kept and in use at once, over all hosts.
@@ -31,7 +33,6 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
-        self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -46,7 +47,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         error: Exception | None = None
         for ip in address.ips:
             try:
-                return await self._network.connect_tcp(ip, port, timeout, local_address, socket_options)
+                return await connect(ip, port, timeout)
             except httpcore.ConnectError as refused:
                 error = refused
         raise error or httpcore.ConnectError(f"{host} has no address")
@@ -59,7 +60,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        await self._network.sleep(seconds)
+        await asyncio.sleep(seconds)
 
 
 class WebClient:

@@ -19,9 +19,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import checking
 from bot.domain.check import Evidence, ItemResult, Outcome
-from bot.domain.deployment import Deployment
+from bot.domain.deployment import Deployment, extend
 from bot.domain.errors import DeploybotError
-from bot.domain.events import BOT, Fact
+from bot.domain.events import BOT, Event, Fact
 from bot.domain.verification import Purpose
 from bot.services.checking import add_conclusion, add_run_notice, concluding
 from bot.services.ports import Ports
@@ -173,23 +173,28 @@ class _Writer:
         self._deployment_id = deployment_id
         self._waiting: dict[int, ItemResult] = {}
         self._task: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         self.seen: set[int] = set()
 
     def add(self, position: int, result: ItemResult) -> None:
         """A result to be written soon."""
         self.seen.add(position)
+        self._hurry.clear()
         self._waiting[position] = result
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._write())
 
     async def written(self) -> None:
-        """Wait until everything is written."""
+        """Nothing more comes for now: write at once, and wait until it is done."""
+        self._hurry.set()
         while self._task is not None and not self._task.done():
             await asyncio.shield(self._task)
 
     async def _write(self) -> None:
-        await asyncio.sleep(GATHER_S)
         while self._waiting:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_S):
+                    await self._hurry.wait()
             batch, self._waiting = self._waiting, {}
             for wait in (*RETRY_S, None):
                 try:
@@ -210,10 +215,11 @@ async def record(ports: Ports, deployment_id: int, batch: Mapping[int, ItemResul
             return
         now = ports.clock.now()
         state = before
+        added: list[Event] = []
         for position, result in batch.items():
-            state = await ports.deployments.append(
-                tx, state, checking.record(state, position, result, at=now)
-            )
+            state, events = extend(state, checking.record(state, position, result, at=now))
+            added.extend(events)
+        await ports.deployments.store(tx, before, state, added)
         if state.run is not None and not state.run.pending:
             state = await _end(ports, tx, state, now)
             only = None
