@@ -15,8 +15,8 @@ SHORTEST = 4
 MASK = "•••"
 
 #: (words of which one must occur, pattern, what stays of it). Most texts hold none of the words, and looking
-#: for those costs a tenth of the patterns. The patterns are the catalogue's: headers that carry credentials, user:pass@,
-#: JSON Web Tokens, and key=value pairs that name a secret.
+#: for those costs a tenth of the patterns. Those are the catalogue's: headers that carry credentials,
+#: user:pass@, JSON Web Tokens, and key=value pairs that name a secret.
 _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (
         ("auth", "cookie", "x-api"),
