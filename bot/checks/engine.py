@@ -226,8 +226,8 @@ class _Run:
         )
 
     async def _look(self, kind: Kind[Any], spec: CheckSpec) -> _Look:
-        """An observation, shared by every check of the run with the same kind and parameters."""
-        key = (kind.name, repr(spec.params))
+        """An observation, shared by every check of the run that looks at the same (`Kind.sharing`)."""
+        key = (kind.name, kind.sharing(spec.params))
         if key not in self._looks:
             self._looks[key] = asyncio.create_task(self._observe(kind, spec))
         return await asyncio.shield(self._looks[key])

@@ -308,6 +308,11 @@ class Kind(ABC, Generic[P]):
         """What is wrong with parameters that are each valid by themselves, or None; found at start-up."""
         return None
 
+    def sharing(self, params: P) -> str:
+        """Checks of this kind for which it is the same share one look in a run: parameters that only choose
+        among what was seen are left out of it."""
+        return repr(params)
+
     def needs(self, params: P) -> Sequence[str]:
         """The keys of items this check is made of (kind `composite`)."""
         return ()
