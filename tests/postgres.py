@@ -41,13 +41,14 @@ class PostgresServer:
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stdout}{done.stderr}")
 
-    def start(self) -> None:
-        """Make a cluster and start it."""
+    def start(self, *settings: str) -> None:
+        """Make a cluster and start it, with more `name=value` settings where they are given."""
         data = self._folder / "data"
         if self._root:
             shutil.chown(self._folder, "postgres")
         self._run("initdb", "-D", str(data), "-A", "trust", "-U", "deploybot", "-E", "UTF8", "--no-sync")
         options = f"-p {self._port} -h 127.0.0.1 -k {self._folder} -c fsync=off -c max_connections=200"
+        options += "".join(f" -c {setting}" for setting in settings)
         log = str(self._folder / "log")
         self._run("pg_ctl", "-D", str(data), "-w", "-l", log, "-o", options, "start")
 

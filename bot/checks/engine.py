@@ -381,7 +381,10 @@ def _host_of(params: Any) -> str:
         if isinstance(value, Secret):
             value = value.reveal()
         if isinstance(value, str) and value:
-            return (urlsplit(value).hostname or "") if "://" in value else value
+            try:
+                return (urlsplit(value).hostname or "") if "://" in value else value
+            except ValueError:
+                return ""  # the kind says what is wrong with it
     return ""
 
 

@@ -1,0 +1,1 @@
+"""PostgreSQL for checks: addresses, read-only sessions, what its statistics mean, PgBouncer's console."""
