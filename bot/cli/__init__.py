@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bot import __version__
-from bot.cli import check, checklist, doctor, explain, local, manifest, migrate, serve, verify
+from bot.cli import check, checklist, doctor, explain, kinds, local, manifest, migrate, serve, verify
 from bot.domain.errors import DeploybotError, SidecarUnusable
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.add_typer(checklist.app, name="checklist")
 checklist.app.command("explain")(explain.explain)
+checklist.app.command("kinds")(kinds.kinds)
 checklist.app.command("schema")(explain.schema)
 app.command("check")(check.check)
 app.command("serve")(serve.serve)
