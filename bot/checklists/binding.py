@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -181,9 +182,14 @@ class _Binder:
 
     def _fill_list(self, where: str, entries: Sequence[str]) -> Iterator[str]:
         for at, entry in enumerate(entries):
+            name = entry.removeprefix("${secrets.").removesuffix("}")
+            if name in self._values.secrets and entry == f"${{secrets.{name}}}":
+                yield from _place_in(self._values.secrets[name])
+                continue
             value, unset = self._fill(f"{where}/{at}", entry)
             if not unset:
-                yield from (str(one) for one in (value if isinstance(value, list) else [value]))
+                listed = value if isinstance(value, list) else str(value).split(",")
+                yield from (str(one).strip() for one in listed if str(one).strip())
 
     # ── items ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -350,6 +356,17 @@ class _Binder:
                     self._note(f"items/{key}", f"“{member}” has no checks{did_you_mean(member, bindings)}")
             if _reaches(bindings, key, key, set()):
                 self._note(f"items/{key}", "it is made of itself")
+
+
+def _place_in(secret: Secret | None) -> Iterator[str]:
+    """The host and port of a secret that is a URL: they are no secret, the rest of it is."""
+    try:
+        parts = urlsplit(secret.reveal() if secret is not None else "")
+        if parts.hostname:
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            yield host if parts.port is None else f"{host}:{parts.port}"
+    except ValueError:
+        return
 
 
 def _reaches(bindings: Mapping[str, Binding], start: str, goal: str, seen: set[str]) -> bool:

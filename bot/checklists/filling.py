@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.checklists.sidecar import Environment, SecretSource, Sidecar, did_you_mean
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from bot.checklists.sidecar import Environment, SecretSource, Sidecar, Variable, did_you_mean
 from bot.domain.check import Secret
 
 _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
@@ -50,7 +53,7 @@ def values_for(
     for name, variable in sidecar.vars.items():
         value = block.vars.get(name)
         if value is None and variable.env:
-            value = process.get(variable.env) or None
+            value = _as_written(process.get(variable.env), like=variable)
         variables[name] = variable.default if value is None else value
         ways = [f"environments/{environment}/vars", *([f"${variable.env}"] if variable.env else [])]
         how[f"vars.{name}"] = " or ".join(ways)
@@ -67,6 +70,19 @@ def values_for(
         how=how,
         examples={name: variable.example for name, variable in sidecar.vars.items()},
     )
+
+
+def _as_written(text: str | None, *, like: Variable) -> Any:
+    """What an environment variable holds: a list where the variable is one, written `a, b` or as YAML."""
+    form = like.example if like.default is None else like.default
+    if not text or not isinstance(form, list):
+        return text or None
+    if text.lstrip().startswith("["):
+        try:
+            return YAML(typ="safe", pure=True).load(text)
+        except YAMLError:
+            return text
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def environment_block(sidecar: Sidecar, environment: str) -> Environment:

@@ -31,7 +31,7 @@ def _print(console: Console, kind: Kind[Any]) -> None:
     for field_name, field in kind.params.model_fields.items():
         default = field.get_default(call_default_factory=False)
         need = "required" if field.is_required() else f"default {_shown(field, default)}"
-        console.print(f"    [cyan]{field_name}[/] ({need})  {escape(field.description or '')}")
+        console.print(f"    [cyan]{field.alias or field_name}[/] ({need})  {escape(field.description or '')}")
     console.print("  rules can speak of")
     for value, meaning in kind.values.items():
         scale = f", one of {' < '.join(kind.scales[value])}" if value in kind.scales else ""

@@ -366,7 +366,7 @@ class WatchParams(Login):
     guard_min: float | None = _GUARD_MIN
     empty_is: float | None = _EMPTY_IS
     window: Duration = Field(900, ge=1, description="How long it is watched, up to now.")
-    samples: int = Field(3, ge=1, le=500, description="Samples in the window.")
+    looks: int = Field(3, ge=1, le=500, description="Looks in the window.")
     confirm: int = Field(2, ge=1, description="The value is the one that so many samples reach or pass.")
     worse: str = Field(
         "higher", pattern="^(higher|lower)$", description="Which way is worse: higher or lower."
@@ -394,8 +394,8 @@ class Watching(Kind[WatchParams]):
 
     def problem(self, params: WatchParams) -> str | None:
         """`empty_is` without proof of traffic, or more confirmations than samples."""
-        if params.confirm > params.samples:
-            return f"confirm is {params.confirm}, but there are only {params.samples} samples"
+        if params.confirm > params.looks:
+            return f"confirm is {params.confirm}, but there are only {params.looks} looks"
         return _problem_with_empty(params.empty_is, params.guard, params.guard_min)
 
     async def observe(self, params: WatchParams, context: Context) -> Observation:
@@ -412,8 +412,8 @@ class Watching(Kind[WatchParams]):
             reduce=params.reduce,
             guard=Guard(query=params.guard, least=params.guard_min),
             empty_is=params.empty_is,
-            samples=params.samples,
-            step=params.window / params.samples,
+            samples=params.looks,
+            step=params.window / params.looks,
         )
         after = await watched(prometheus, watch, end=now)
         usable = [point for point in after if point is not None]

@@ -12,21 +12,33 @@ from typing import Any, ClassVar
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bot.checks.handshakes import VERSIONS, Handshake, accepts, floor, handshake, lenient, names_host
 from bot.checks.kind import Context, Kind, Params, TargetDown
+from bot.checks.web import host_and_port
 from bot.domain.check import Observation, Rules
 
 
 class TlsParams(Params):
     """Which server."""
 
-    host: str = Field(min_length=1, description="Host to connect to; the certificate must be for it.")
+    host: str = Field(
+        min_length=1, description="Host, or https:// URL, to connect to; the certificate must be for it."
+    )
     port: int = Field(443, gt=0, lt=65536, description="Port that speaks TLS from the first byte.")
     server_name: str | None = Field(
         None, description="Name to ask for (SNI) and to find in the certificate, where it is not the host."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_url(cls, given: Any) -> Any:
+        """A URL names the host, and the port where it holds one."""
+        if not isinstance(given, dict) or "://" not in str(given.get("host", "")):
+            return given
+        host, port = host_and_port(str(given["host"]))
+        return {"port": port, **given, "host": host}
 
 
 class Tls(Kind[TlsParams]):

@@ -106,7 +106,7 @@ async def openapi(base: str, path: str = "/openapi.json", *, root: Path = Path()
 
 
 async def test_an_api_that_answers_as_documented_passes(url: str, shop: Shop) -> None:
-    evidence = await openapi(url, samples={"q": "red"})
+    evidence = await openapi(url, parameters={"q": "red"})
     assert evidence.outcome is Outcome.PASS, evidence.reason + evidence.excerpt
     assert evidence.values["exercised_share"] == 1
     assert evidence.values["operations"] == 4
@@ -129,7 +129,7 @@ async def test_an_answer_of_another_content_type_fails(url: str, shop: Shop) -> 
 
 async def test_a_status_the_document_does_not_have_fails(url: str, shop: Shop) -> None:
     del shop.openapi["paths"]["/items/{id}"]["get"]["responses"]["4XX"]
-    evidence = await openapi(url, samples={"getItem.id": 99})
+    evidence = await openapi(url, parameters={"getItem.id": 99})
     assert evidence.outcome is Outcome.FAIL
     assert evidence.values["undocumented"] == 1
 

@@ -28,7 +28,7 @@ async def ws(url: str, path: str = "/ws", **params: Any) -> Evidence:
 
 async def test_a_message_that_a_request_caused_passes(url: str) -> None:
     trigger = {"url": f"{url}/announce", "method": "POST", "body": "order {marker} is packed"}
-    evidence = await ws(url, trigger=trigger, expect="order {marker} is packed")
+    evidence = await ws(url, trigger=trigger, message="order {marker} is packed")
     assert evidence.outcome is Outcome.PASS, evidence.reason
     assert evidence.values["delay_ms"] >= 0
     assert evidence.excerpt == "order marker-1 is packed"
@@ -36,18 +36,18 @@ async def test_a_message_that_a_request_caused_passes(url: str) -> None:
 
 async def test_a_message_from_before_or_of_somebody_else_does_not_count(url: str) -> None:
     trigger = {"url": f"{url}/announce", "method": "POST", "body": "order 7 is packed"}
-    evidence = await ws(url, trigger=trigger, expect="order {marker}")
+    evidence = await ws(url, trigger=trigger, message="order {marker}")
     assert evidence.outcome is Outcome.FAIL
     assert evidence.values["messages"] == 2
 
 
 async def test_an_answer_to_a_sent_message_passes(url: str) -> None:
-    evidence = await ws(url, send={"ping": "{marker}"}, expect="echo .*{marker}")
+    evidence = await ws(url, send={"ping": "{marker}"}, message="echo .*{marker}")
     assert evidence.outcome is Outcome.PASS
 
 
 async def test_a_late_message_warns_where_a_limit_is_set(url: str) -> None:
-    params = {"url": url.replace("http", "ws") + "/ws", "send": "x", "expect": "echo x"}
+    params = {"url": url.replace("http", "ws") + "/ws", "send": "x", "message": "echo x"}
     evidence = await examine("http.ws", params, warn={"delay_ms": ">= 0"})
     assert evidence.outcome is Outcome.WARN
 
@@ -76,7 +76,7 @@ async def test_a_redirect_of_the_handshake_is_not_followed(url: str) -> None:
 
 
 async def test_a_trigger_that_fails_fails_the_check(url: str) -> None:
-    evidence = await ws(url, trigger={"url": f"{url}/status/500"}, expect="order")
+    evidence = await ws(url, trigger={"url": f"{url}/status/500"}, message="order")
     assert evidence.outcome is Outcome.FAIL
     assert "trigger" in evidence.reason
 
@@ -109,6 +109,6 @@ async def test_a_secure_websocket_is_opened_with_the_certificate_checked(url: st
     }
     with running_nginx(servers) as nginx:
         for server, outcome in (("good", Outcome.PASS), ("other", Outcome.FAIL)):
-            params = {"url": nginx.url(server, "/ws").replace("https", "wss"), "send": "x", "expect": "echo"}
+            params = {"url": nginx.url(server, "/ws").replace("https", "wss"), "send": "x", "message": "echo"}
             evidence = await examine("http.ws", params, context=make_context(ca_file=authority.file))
             assert evidence.outcome is outcome, evidence.reason

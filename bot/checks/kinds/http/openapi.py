@@ -30,7 +30,7 @@ class OpenApiParams(Credentials):
     exercise: bool = Field(
         True, description="Whether to call the GET operations and hold the answers against it."
     )
-    samples: dict[str, Any] = Field(
+    parameters: dict[str, Any] = Field(
         default_factory=dict,
         description="Parameter name, or `operationId.name` → value to call with; examples fill the gaps.",
     )
@@ -73,7 +73,7 @@ class _Tally:
             elif 200 <= answer.status < 300:
                 self.exercised += 1
             else:
-                said = "documented, but no good answer: check samples and credentials"
+                said = "documented, but no good answer: check parameters and credentials"
         self.rows.append(f"{answer.status}  {operation.name}  {said}")
 
 
@@ -201,7 +201,7 @@ async def _exercise(document: Document, params: OpenApiParams, context: Context)
     """Call the GET operations; their number without those to skip."""
     base = _base(document, params)
     tally = _Tally()
-    wanted = [one for one in document.readable(params.samples) if one.name not in params.skip]
+    wanted = [one for one in document.readable(params.parameters) if one.name not in params.skip]
     for operation in wanted[: params.most]:
         if operation.unknown:
             tally.rows.append(f"-    {operation.name}  no sample for {', '.join(operation.unknown)}")

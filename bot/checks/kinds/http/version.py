@@ -34,7 +34,7 @@ class VersionParams(Credentials):
     expected: str | None = Field(
         None, description="Version that must answer; without it, that of the deployment."
     )
-    samples: int = Field(5, ge=1, le=50, description="Requests to each URL, each over a new connection.")
+    requests: int = Field(5, ge=1, le=50, description="Requests to each URL, each over a new connection.")
     every: Duration = Field(0.0, ge=0, description="Wait between two requests to a URL.")
 
 
@@ -48,7 +48,7 @@ class Version(Kind[VersionParams]):
         "match": "all, some or none of the answers tell the expected version",
         "version": "the version all answers tell; absent where they differ",
         "versions": "the different versions told; `HTTP 503` for an answer that tells none",
-        "samples": "how many requests were made",
+        "requests": "how many requests were made",
     }
     timeout = 30.0
 
@@ -75,7 +75,7 @@ class Version(Kind[VersionParams]):
         told: dict[str, list[str | None]] = {}
         for url in dict.fromkeys([params.url, *params.urls]):
             told[url] = []
-            for number in range(params.samples):
+            for number in range(params.requests):
                 if number and params.every:
                     await context.sleep(params.every)
                 answer = await context.web.request(
@@ -93,7 +93,7 @@ class Version(Kind[VersionParams]):
                 "match": "all" if matching == len(every) else "some" if matching else "none",
                 "version": next(iter(seen)) if len(seen) == 1 else None,
                 "versions": sorted(seen),
-                "samples": len(every),
+                "requests": len(every),
             },
             summary=", ".join(f"{show(version)} ×{count}" for version, count in seen.most_common())
             + f"; expected {expected}",

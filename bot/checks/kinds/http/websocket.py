@@ -37,7 +37,7 @@ class WebSocketParams(Credentials):
     trigger: CallParams | None = Field(
         None, description="HTTP request that makes the service send a message."
     )
-    expect: str = Field(
+    message: str = Field(
         ".", description="Regular expression found in the message; `{marker}` is this run's marker."
     )
     within: Duration = Field(5.0, gt=0, le=60, description="How long to wait for it.")
@@ -67,9 +67,9 @@ class WebSocket(Kind[WebSocketParams]):
     def problem(self, params: WebSocketParams) -> str | None:
         """An expression that is none, credentials that exclude each other."""
         try:
-            re.compile(params.expect.replace(MARKER, "marker"))
+            re.compile(params.message.replace(MARKER, "marker"))
         except re.error as error:
-            return f"expect: '{params.expect}' is no regular expression: {error}"
+            return f"message: '{params.message}' is no regular expression: {error}"
         return (params.trigger.call_problem() if params.trigger else None) or params.credentials_problem()
 
     async def observe(self, params: WebSocketParams, context: Context) -> Observation:
@@ -81,7 +81,7 @@ class WebSocket(Kind[WebSocketParams]):
             reader = asyncio.create_task(_read(connection, inbox))
             try:
                 caused = await _cause(params, context, connection)
-                wanted = re.compile(params.expect.replace(MARKER, re.escape(context.marker)), re.DOTALL)
+                wanted = re.compile(params.message.replace(MARKER, re.escape(context.marker)), re.DOTALL)
                 found, others = await _await(inbox, wanted, caused, params.within)
             finally:
                 reader.cancel()
