@@ -298,6 +298,21 @@ def finished(deployment: Deployment, *, user: str, at: datetime) -> Fact:
     return Fact(kind="deployment.finished", actor=user, at=at, data={"open_items": left})
 
 
+def announced(
+    deployment: Deployment, *, what: str, channel: str, words: str, user: str, at: datetime
+) -> Fact:
+    """Another channel is told: `notify` with words, `share` with the figures. Raises ReasonTooLong."""
+    words = " ".join(words.split())
+    if len(words) > REASON:
+        raise ReasonTooLong(len(words), limit=REASON)
+    return Fact(
+        kind="deployment.announced",
+        actor=user,
+        at=at,
+        data={"what": what, "channel": channel, "words": words},
+    )
+
+
 def aborted(deployment: Deployment, *, user: str, at: datetime, reason: str) -> Fact:
     """The end of a deployment that was called off. Raises DeploymentClosed, ReasonMissing, ReasonTooLong."""
     if not deployment.phase.open:

@@ -193,11 +193,14 @@ class StorageFailed(DeploybotError):
 class BotNotInChannel(DeploybotError):
     """A channel the bot cannot post to."""
 
-    def __init__(self, bot: str) -> None:
-        super().__init__(
-            f"I'm not in this channel, so I can't open a thread here and started nothing. "
-            f"Type /invite {bot} and run the command again."
+    def __init__(self, bot: str, *, there: bool = False) -> None:
+        where = (
+            "that channel, so I can't write there and told nobody"
+            if there
+            else ("this channel, so I can't open a thread here and started nothing")
         )
+        place = " in it" if there else ""
+        super().__init__(f"I'm not in {where}. Type /invite {bot}{place} and run the command again.")
 
 
 class SlackRefused(DeploybotError):

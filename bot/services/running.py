@@ -283,11 +283,16 @@ class RecordedDeeds:
         self._deployment_id = deployment_id
 
     async def find(self, what: str) -> Mapping[str, Any] | None:
-        """The newest thing of this name, or None: `started` is the card standing in its channel."""
+        """The newest message of this name that Slack has taken, or None.
+
+        `started` is the card, `notified` and `report_shared` are what another channel was told.
+        """
         async with self._ports.database.read() as tx:
-            if what in ("started", "notified"):
-                card = await posts.card(tx, self._deployment_id)
-                if card is None or card.ts is None:
-                    return None
-                return {"at": card.shown_at, "channel": card.channel, "ts": card.ts, "permalink": ""}
-        return None
+            if what == "started":
+                post = await posts.card(tx, self._deployment_id)
+            else:
+                sign = {"notified": "notify-", "report_shared": "share-"}.get(what)
+                post = await posts.announcement(tx, self._deployment_id, sign) if sign else None
+        if post is None or post.ts is None:
+            return None
+        return {"at": post.shown_at, "channel": post.channel, "ts": post.ts, "permalink": ""}

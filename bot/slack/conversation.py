@@ -11,7 +11,7 @@ from typing import Any
 from bot.domain.deployment import Deployment
 from bot.domain.errors import AlreadyDeploying, BotNotInChannel, NoSuchDeployment, SlackRefused
 from bot.domain.verification import Purpose
-from bot.services import checking, ending, finding, starting
+from bot.services import announcing, checking, ending, finding, starting
 from bot.services.ports import Ports
 from bot.services.starting import DEFAULT_CHECKLIST, StartRequest
 from bot.slack import commands
@@ -66,7 +66,7 @@ class Conversation:
 
     async def answer(self, asked: Asked) -> Answer:
         """The answer to a typed command. Raises DeploybotError with the sentence to show."""
-        match commands.parse(commands.typed(asked.text)):
+        match commands.parse(asked.text):
             case commands.Start() as start:
                 return await self._start(asked, start)
             case commands.Status(name=name):
@@ -79,6 +79,8 @@ class Conversation:
                 return await self._check(asked, rest)
             case commands.StopChecks(name=name):
                 return await self._stop_checks(asked, name)
+            case commands.Tell() as tell:
+                return await self._tell(asked, tell)
             case commands.GiveGo(name=name):
                 return await self._go(asked, name)
             case commands.Abort(words=rest):
@@ -307,6 +309,28 @@ class Conversation:
             return Answer(text=escape(text))
         await checking.cancel(self._ports, running[0].id, user=asked.user, delivery=asked.delivery)
         return SILENCE
+
+    async def _tell(self, asked: Asked, tell: commands.Tell) -> Answer:
+        found = await self._meant(asked)
+        if not found:
+            return Answer(text=_nothing_open(asked))
+        if len(found) > 1:
+            names = ", ".join(escape(deployment.name) for deployment in found[:DESCRIBED])
+            text = f"Several are open here ({names}): mention me in the thread of the one you mean."
+            return Answer(text=text)
+        channel = tell.channel or asked.channel
+        if not await self._may_post(channel):
+            raise BotNotInChannel(f"@{self.bot_name}", there=True)
+        await announcing.announce(
+            self._ports,
+            found[0].id,
+            what=tell.what,
+            channel=channel,
+            words=tell.words,
+            user=asked.user,
+            delivery=asked.delivery,
+        )
+        return Answer(text=f"Told <#{channel}>.") if channel != asked.channel else SILENCE
 
     async def _go(self, asked: Asked, name: str) -> Answer:
         found = [await self._named(asked, name)] if name else await self._meant(asked)

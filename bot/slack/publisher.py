@@ -19,7 +19,7 @@ from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
 from bot.domain.events import BOT
 from bot.services.ports import Clock
-from bot.slack.blocks import card, notices, rollback, section, words
+from bot.slack.blocks import announcements, card, notices, rollback, section, words
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.pacing import RateLimits, due_at
 from bot.storage import posts
@@ -196,7 +196,7 @@ class Publisher:
             deployment = await self._deployments.get(tx, claimed.deployment_id)
             root = await posts.card(tx, claimed.deployment_id)
         assert deployment is not None
-        thread_ts = None if claimed.kind == "card" or root is None else root.ts
+        thread_ts = None if claimed.kind in ("card", "announcement") or root is None else root.ts
         return _Job(post=claimed, deployment=deployment, thread_ts=thread_ts, lost_since=claimed.attempted_at)
 
     async def _deliver(self, job: _Job) -> None:
@@ -243,9 +243,19 @@ class Publisher:
                 return section.draw(deployment, part, post_id=post.id, revision=post.wanted, names=names)
             case "rollback":
                 return rollback.draw(deployment)
+            case "announcement":
+                root = await self._root(deployment.id)
+                link = None if root is None else self._gateway.link(root.channel, root.ts)
+                return announcements.draw(
+                    deployment, post.content, link=link, names=names, now=self._clock.now()
+                )
             case "notice":
                 return notices.draw(deployment, post.key, post.content, names=names)
         raise ValueError(f"no drawing for a post of kind {post.kind}")
+
+    async def _root(self, deployment_id: int) -> Post | None:
+        async with self._database.read() as tx:
+            return await posts.card(tx, deployment_id)
 
     async def _slack_failed(self, post: Post, failure: SlackFailure) -> None:
         wait = min(RETRY_S * 2**post.failures, LONGEST_RETRY_S)
@@ -300,7 +310,8 @@ def _sendable(waiting: Sequence[Post], now: datetime) -> list[Post]:
             sendable.append(post)
             failing = post.retry_at is not None and post.retry_at > now
             own_fault = any(code in (post.problem or "") for code in _ITS_OWN_FAULT)
-            if post.kind == "card" or not (failing and own_fault):
+            elsewhere = post.kind == "announcement"
+            if post.kind == "card" or not (failing and (own_fault or elsewhere)):
                 held.add(post.deployment_id)
     return sendable
 

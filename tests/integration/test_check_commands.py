@@ -239,3 +239,26 @@ async def test_a_sidecar_with_a_mistake_keeps_the_bot_from_starting(stage: Stage
     with pytest.raises(SidecarUnusable, match="unknown key “expct”"):
         async with running_bot(stage, f"sqlite:///{folder / 'd.db'}", checklists=folder):
             pass
+
+
+async def test_other_channels_are_told_in_words_and_in_figures(stage: Stage, bot: Application) -> None:
+    await started(stage)
+    await stage.ana.types("/deploy check")
+    await says(stage, "4 passed")
+    await stage.ana.types("/deploy notify #general we are live in ten minutes")
+
+    async def told() -> str:
+        return texts([m for m in await stage.ben.history("C0GENERAL01") if m.get("bot_id")])
+
+    await stage.until(told, what="the channel is told")
+    assert "storefront v1.4.2 → production" in await told()
+    assert "we are live in ten minutes" in await told()
+    assert "Checks: 4 passed." in await told()
+    await stage.ana.types("/deploy notify")
+    assert "notify needs a channel" in (await stage.ana.whispers())[-1]
+    await stage.ana.types("/deploy share")
+    await stage.until(lambda: shared(stage), what="the figures are shared here")
+
+
+async def shared(stage: Stage) -> bool:
+    return "📣" in texts(await stage.ana.history())
