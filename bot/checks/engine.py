@@ -11,6 +11,7 @@ import contextlib
 import logging
 import random
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -289,7 +290,9 @@ class _Run:
                 raise Broken(f"{kind.name} ran into a time limit of its own: {error}") from error
             raise TargetDown(f"no answer within {limit:g} s") from error
         except Exception as error:
-            log.exception("the check kind %s failed", kind.name)
+            # Tracebacks quote what was being worked on, secrets as well.
+            trace = self._redactor.clean(traceback.format_exc())
+            log.error("the check kind %s failed unexpectedly: %s", kind.name, trace)
             raise Broken(f"{kind.name} failed unexpectedly: {type(error).__name__}: {error}") from error
 
     def _limit(self, kind: Kind[Any], spec: CheckSpec) -> float:
