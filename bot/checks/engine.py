@@ -56,6 +56,8 @@ class Limits:
     #: Seconds a whole run takes at most; what did not start by then is unknown. A run with a check that is
     #: allowed longer by itself gets that much.
     run: float = 120.0
+    #: Seconds such a run gets besides, for waiting and for the others.
+    grace: float = 10.0
 
 
 DEFAULT_LIMITS = Limits(places={Pool.NETWORK: 20, Pool.COMMAND: 2, Pool.BROWSER: 1, Pool.LOAD: 1})
@@ -96,6 +98,7 @@ class Engine:
             self._redactor,
             self._limits,
             bindings={b.key: b for b in bindings},
+            specs=[spec for b in bindings for spec in b.checks],
             context=context,
             on_start=on_start,
         )
@@ -113,7 +116,7 @@ class Engine:
 
     async def examine(self, spec: CheckSpec, context: Context) -> Evidence:
         """Run one check by itself."""
-        run = _Run(self._catalogue, self._redactor, self._limits, bindings={}, context=context)
+        run = _Run(self._catalogue, self._redactor, self._limits, bindings={}, specs=[spec], context=context)
         try:
             return await run.check(spec)
         finally:
@@ -128,6 +131,7 @@ class _Run:
         limits: Limits,
         *,
         bindings: Mapping[str, Binding],
+        specs: Sequence[CheckSpec],
         context: Context,
         on_start: Callable[[Binding], None] | None = None,
     ) -> None:
@@ -140,9 +144,9 @@ class _Run:
         self._hosts: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.per_host))
         self._looks: dict[tuple[str, str], asyncio.Task[_Look]] = {}
         self._items: dict[str, asyncio.Task[ItemResult]] = {}
-        longest = max((self._budget(spec) for b in bindings.values() for spec in b.checks), default=0.0)
-        self._deadline = time.monotonic() + max(limits.run, longest + 10)
-        self._run_limit = max(limits.run, longest + 10)
+        longest = max(map(self._budget, specs), default=0.0)
+        self._run_limit = max(limits.run, longest + limits.grace)
+        self._deadline = time.monotonic() + self._run_limit
 
     async def item(self, key: str) -> ItemResult:
         """The result of an item; asked for twice, it is made once."""
