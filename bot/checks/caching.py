@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -92,22 +93,24 @@ def was_hit(answer: Answer, extra: Sequence[str] = ()) -> bool | None:
 
 
 def names_its_content(url: str) -> bool:
-    """Whether a file's name holds a hash of its content, as bundlers write it: hexadecimal with a digit and a
-    letter, or a mixture with a digit that no word, size or date is."""
+    """Whether a file's name holds a hash of its content, as bundlers write it.
+
+    Hexadecimal with digits and letters (webpack, Parcel), eight of base64url (Vite) or of base32 (esbuild).
+    The latter two must change between kinds of characters too often for a word with a number, `iPhone15`.
+    """
     name = urlsplit(url).path.rpartition("/")[2]
     found = _HASH.search(name)
     if found is None:
         return False
     # A separator may also stand inside a base64url hash; what follows the last one is tried as well.
     for text in {found["hash"], re.split(r"[_-]", found["hash"])[-1]}:
-        if len(text) < 8 or not re.search(r"\d", text) or not re.search(r"[A-Za-z]", text):
+        kinds = [0 if c.isdigit() else 1 if c.isupper() else 2 if c.islower() else 3 for c in text]
+        if len(text) < 8 or 0 not in kinds or re.fullmatch(r"\d+[xX]\d+", text):
             continue
-        if re.fullmatch(r"[0-9a-f]{8,}", text):
+        if re.fullmatch(r"[0-9a-f]+", text) and 2 in kinds:
             return True
-        if re.fullmatch(r"\d+[xX]\d+", text):
-            continue
-        upper, lower = re.search(r"[A-Z]", text), re.search(r"[a-z]", text)
-        if upper and (lower or re.fullmatch(r"[A-Z0-9]{8}", text)):
+        changes = sum(left != right for left, right in itertools.pairwise(kinds))
+        if len(text) == 8 and 1 in kinds and changes >= (4 if {2, 3} & set(kinds) else 2):
             return True
     return False
 

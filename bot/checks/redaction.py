@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -49,20 +51,7 @@ class Redactor:
     """Takes the secrets of a checklist, and what looks like one, out of texts."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            value = secret.reveal()
-            if len(value) < SHORTEST:
-                continue
-            raw = value.encode()
-            forms |= {value, quote(value, safe=""), quote_plus(value)}
-            forms |= {value.encode("unicode_escape").decode()}
-            forms |= {base64.b64encode(raw).decode().rstrip("=")}
-            forms |= {base64.urlsafe_b64encode(raw).decode().rstrip("=")}
-            # Base64 of a longer text that holds it (e.g. `user:password`), at each of the three alignments.
-            for shift in (1, 2):
-                encoded = base64.b64encode(b"\0" * shift + raw).decode()
-                forms |= {encoded[4:-4]} if len(encoded) > 16 else set()
+        forms = {form for secret in secrets for form in _forms(secret.reveal())}
         longest_first = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -87,3 +76,23 @@ class Redactor:
                 return [self.clean_values(inner) for inner in value]
             case _:
                 return value
+
+
+def _forms(value: str) -> set[str]:
+    """The ways in which a secret comes back: as it is, and as URLs, JSON, HTML and base64 write it."""
+    if len(value) < SHORTEST:
+        return set()
+    raw = value.encode()
+    forms = {value, value.encode("unicode_escape").decode(), html.escape(value)}
+    forms |= {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    for quoted in (quote(value, safe=""), quote_plus(value)):
+        forms |= {quoted, re.sub("%..", lambda code: code[0].lower(), quoted)}
+    forms |= {base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+    # Inside the base64 of a longer text (`user:password`) it stands at one of three alignments, and shares its
+    # first and last characters with what is around it.
+    for shift in range(3):
+        whole = slice(4 if shift else 0, (shift + len(raw)) // 3 * 4)
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            inner = encode(bytes(shift) + raw).decode()[whole]
+            forms |= {inner} if len(inner) >= 8 else set()
+    return forms

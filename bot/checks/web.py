@@ -139,14 +139,15 @@ class WebClient:
             raise TargetDown(f"{_where(request.url)}: {_in_words(error)}") from error
         done = time.perf_counter()
         received = httpx.Headers(answer.headers)
+        plain_body, cut = _decoded(body, received.get("content-encoding", ""), max_bytes)
         plain = {name: received[name] for name in received}
         if "set-cookie" in received:
             plain["set-cookie"] = "\n".join(received.get_list("set-cookie"))
         return Answer(
             status=answer.status,
             headers=plain,
-            body=_decoded(body, received.get("content-encoding", ""), max_bytes),
-            truncated=truncated,
+            body=plain_body,
+            truncated=truncated or cut,
             wire_bytes=len(body),
             url=str(request.url),
             http_version=bytes(answer.extensions.get("http_version", b"HTTP/1.1")).decode(),
@@ -198,14 +199,16 @@ async def _body(answer: httpcore.Response, most: int) -> tuple[bytes, bool]:
     return bytes(kept), False
 
 
-def _decoded(body: bytes, encoding: str, most: int) -> bytes:
-    """Gzip and deflate undone, never beyond `most` bytes; anything else, and broken data, as it came."""
+def _decoded(body: bytes, encoding: str, most: int) -> tuple[bytes, bool]:
+    """Gzip and deflate undone, never beyond `most` bytes, and whether there was more; anything else, and broken
+    data, as it came."""
     if encoding.strip().casefold() not in ("gzip", "x-gzip", "deflate"):
-        return body
+        return body, False
+    undoing = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, most)
+        return undoing.decompress(body, most), bool(undoing.unconsumed_tail)
     except zlib.error:
-        return body
+        return body, False
 
 
 def _where(url: httpx.URL) -> str:
