@@ -11,7 +11,8 @@ import * as modals from "./modals.js";
 import { renderSidebar } from "./sidebar.js";
 import { boot, changed, currentChannel, loadChannel, loadThread, nameOf, rootsOf, store, threadOf, user, watch } from "./store.js";
 import { setTheme, startTheme, theme } from "./theme.js";
-import { announce, onOpen, titleBadge } from "./toasts.js";
+import { quickSwitch } from "./switcher.js";
+import { announce, clearToasts, onOpen, titleBadge } from "./toasts.js";
 
 startTheme();
 
@@ -76,6 +77,18 @@ export async function openThread(ts) {
   parts.threadComposer.input.focus({ preventScroll: true });
 }
 
+/** The direct conversation with somebody, opened where there is none yet. */
+async function openDirect(id) {
+  let dm = [...store.channels.values()].find((one) => one.is_im && one.user === id);
+  if (!dm && id !== store.me.id) {
+    dm = (await post("/client/dm", { user: store.me.id, other: id })).channel;
+    if (dm) store.channels.set(dm.id, dm);
+  }
+  if (dm) await openChannel(dm.id);
+}
+
+const jump = () => quickSwitch({ openChannel, openDirect });
+
 async function openHome(app) {
   const dm = [...store.channels.values()].find((one) => one.is_im && one.user === app.bot_user_id);
   if (!app.home && dm) { await openChannel(dm.id); return; }
@@ -89,13 +102,15 @@ async function openHome(app) {
   drawHome();
 }
 
-let reading = 0;
+/** How far each person has read each channel on this page, so that nothing is reported twice. */
+const reading = new Map();
 function markRead() {
   const channel = currentChannel();
   const last = rootsOf(store.channel).filter((m) => !m.ephemeral).at(-1);
-  if (!channel || !last || document.hidden || Number(last.ts) <= reading) return;
+  const key = `${store.me.id} ${store.channel}`;
+  if (!channel || !last || document.hidden || Number(last.ts) <= (reading.get(key) ?? 0)) return;
   if (!channel.unread && !channel.mentions) return;
-  reading = Number(last.ts);
+  reading.set(key, Number(last.ts));
   post("/client/read", { user: store.me.id, channel: store.channel, ts: last.ts });
 }
 
@@ -111,12 +126,12 @@ function drawTop() {
   const box = h("div", { class: "popup-anchor" }, me, menu);
   box.addEventListener("focusout", (event) => { if (!box.contains(event.relatedTarget)) setTimeout(() => { menu.hidden = true; }, 150); });
   box.addEventListener("keydown", (event) => { if (event.key === "Escape") { menu.hidden = true; me.focus(); } });
-  const ahead = Math.round(store.ahead / 60);
+  const ahead = Math.round(store.offset / 60);
   parts.top.replaceChildren(
     h("span", { class: "top-title" }, "Local workspace"),
     ahead ? h("span", { class: "chip" }, `⏩ clock is ${ahead >= 1440 ? `${Math.round(ahead / 1440)} d` : ahead >= 60 ? `${Math.round(ahead / 60)} h` : `${ahead} min`} ahead`) : "",
     store.frozen ? h("span", { class: "chip frozen" }, "❄ frozen screen") : "",
-    h("button", { type: "button", class: "top-button", onclick: () => quickSwitch() }, "Jump to… ", h("kbd", {}, "Ctrl K")),
+    h("button", { type: "button", class: "top-button", onclick: jump }, "Jump to… ", h("kbd", {}, "Ctrl K")),
     h("button", { type: "button", class: "top-button", onclick: () => setTheme(theme() === "dark" ? "light" : "dark"), "aria-label": "Switch between light and dark" }, "◐"),
     h("button", { type: "button", class: "top-button", onclick: toggleInspector }, "Inspector"),
     box);
@@ -136,6 +151,7 @@ export async function freeze(on) {
 
 async function actAs(id) {
   modals.clear();
+  clearToasts();
   const { channel, thread } = store;
   const answer = await boot(id);
   if (!answer.ok) return;
@@ -186,30 +202,20 @@ function drawHome() {
 
 function drawMessages() {
   if (!store.channel || store.view !== "channel") return;
-  parts.list.show(store.channel, rootsOf(store.channel), { newSince: store.newSince.get(store.channel) });
+  parts.list.show(store.channel, rootsOf(store.channel), { newSince: store.newSince.get(store.channel), welcome: welcome() });
   markRead();
+}
+
+/** What stands in an empty channel: where one is, and what can be typed. */
+function welcome() {
+  const channel = currentChannel();
+  const here = store.apps.filter((app) => channel?.is_im ? app.bot_user_id === channel.user : channel?.bot_is_member);
+  return h("div", { class: "welcome" }, h("h2", {}, `This is the very beginning of ${placeName()}`),
+    here.flatMap((app) => app.commands).map((command) => h("p", {}, "Type ", h("code", { class: "mk-code" }, `${command.command} ${command.usage_hint ?? ""}`.trim()), h("span", { class: "dim complete-about" }, command.description))));
 }
 
 function drawThread() {
   if (store.thread) parts.threadList.show(store.channel, threadOf(store.channel, store.thread));
-}
-
-function quickSwitch() {
-  const input = h("input", { class: "bk-input", placeholder: "Channel or person", "aria-label": "Jump to" });
-  const list = h("div", { class: "quick-list" });
-  const close = () => { dialog.close(); dialog.remove(); };
-  const draw = () => {
-    const query = input.value.toLowerCase();
-    const found = [...store.channels.values()].filter((one) => one.name.toLowerCase().includes(query)).slice(0, 10);
-    list.replaceChildren(...found.map((one) => h("button", { type: "button", class: "popup-item", onclick: () => { close(); openChannel(one.id); } }, one.is_im ? `@ ${one.name}` : `# ${one.name}`)));
-  };
-  const dialog = h("dialog", { class: "confirm quick", "aria-label": "Jump to a channel" }, input, list);
-  input.addEventListener("input", draw);
-  input.addEventListener("keydown", (event) => { if (event.key === "Enter") list.querySelector("button")?.click(); });
-  dialog.addEventListener("cancel", close);
-  document.body.append(dialog);
-  dialog.showModal();
-  draw();
 }
 
 function lightbox(src, alt) {
@@ -244,7 +250,7 @@ watch((what) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); quickSwitch(); }
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); jump(); }
 });
 document.addEventListener("visibilitychange", markRead);
 
@@ -257,7 +263,7 @@ async function start() {
   if (!answer.ok) { document.getElementById("app").textContent = answer.message ?? "The workspace does not answer."; return; }
   sessionStorage.setItem("workspace-user", store.me.id);
   build();
-  openDoors({ channel: (id) => openChannel(id), link: openPermalink, image: lightbox, user: (id) => { const dm = [...store.channels.values()].find((one) => one.is_im && one.user === id); if (dm) openChannel(dm.id); } });
+  openDoors({ channel: (id) => openChannel(id), link: openPermalink, image: lightbox, user: openDirect });
   onOpen((channel, ts) => goTo(channel, ts));
   drawTop();
   connect();
