@@ -245,7 +245,7 @@ class Stage:
 @contextlib.asynccontextmanager
 async def open_stage(*, state_path: Path | None = None, http_port: int | None = None) -> AsyncIterator[Stage]:
     """A running workspace with the app installed, and no bot in it yet."""
-    workspace = Workspace(state_path=state_path)
+    workspace = Workspace(state_path=state_path, can_forward=True)
     url = await workspace.start(port=0)
     made = manifest()
     if http_port is not None:

@@ -23,6 +23,11 @@ class Clock:
         """Seconds since the epoch, as the workspace sees them."""
         return self._real() + self._offset
 
+    @property
+    def offset(self) -> float:
+        """How many seconds this clock is ahead of the machine's."""
+        return self._offset
+
     def monotonic(self) -> float:
         """Seconds that never jump: for rate limits and for measuring how long something took."""
         return self._monotonic()
@@ -43,9 +48,12 @@ class Clock:
         return f"{self._last_stamp // 1_000_000}.{self._last_stamp % 1_000_000:06d}"
 
     def not_before(self, stamp: str) -> None:
-        """Make sure that later stamps are greater than this one (after loading a saved workspace)."""
+        """Go on from this stamp of a saved workspace: later ones are greater, and time is not behind it."""
         seconds, _, micros = stamp.partition(".")
         self._last_stamp = max(self._last_stamp, int(seconds) * 1_000_000 + int(micros or 0))
+        ahead = self._last_stamp / 1_000_000 - self.now()
+        if ahead > 1:  # the clock was moved forward, which is not saved by itself
+            self._offset += ahead
 
     async def sleep(self, seconds: float, *, scale: float = 1.0) -> None:
         """Sleep for this much workspace time; each second of it takes `scale` real seconds."""
