@@ -98,7 +98,8 @@ async function openHome(app) {
   await openThread(null);
   drawView();
   const answer = await post("/client/home", { user: store.me.id, bot_user_id: app.bot_user_id });
-  store.homeView = answer.view ?? null;
+  // The app may have drawn a newer one before this answer was here.
+  if (store.homeOf === app.bot_user_id) store.homeView ??= answer.view ?? null;
   drawHome();
 }
 
