@@ -48,12 +48,9 @@ class Clock:
         return f"{self._last_stamp // 1_000_000}.{self._last_stamp % 1_000_000:06d}"
 
     def not_before(self, stamp: str) -> None:
-        """Go on from this stamp of a saved workspace: later ones are greater, and time is not behind it."""
+        """Make sure that later stamps are greater than this one (after loading a saved workspace)."""
         seconds, _, micros = stamp.partition(".")
         self._last_stamp = max(self._last_stamp, int(seconds) * 1_000_000 + int(micros or 0))
-        ahead = self._last_stamp / 1_000_000 - self.now()
-        if ahead > 1:  # the clock was moved forward, which is not saved by itself
-            self._offset += ahead
 
     async def sleep(self, seconds: float, *, scale: float = 1.0) -> None:
         """Sleep for this much workspace time; each second of it takes `scale` real seconds."""

@@ -170,6 +170,11 @@ async def test_unread_marks_belong_to_the_person_and_the_channel(
     await ana.acts_as("Carla Rossi")
     await expect(ana.channel("general")).not_to_have_class(re.compile("unread"), timeout=15_000)
     await ana.goes_to("deploys")
+    await ana.page.locator("article", has_text="good morning").hover()
+    await ana.page.get_by_role("button", name="Reply in thread").last.click()
+    await stage.ben.types("@carla here", thread_ts=(await stage.carla.history())[-1]["ts"])
+    await ana.sees("here", where=ana.thread)
+    await expect(ana.channel("deploys").locator(".badge")).to_have_count(0, timeout=15_000)
     await expect(ana.channel("deploys")).not_to_have_class(re.compile("unread"), timeout=15_000)
 
 

@@ -58,7 +58,7 @@ export async function openChannel(id, { thread = null } = {}) {
   drawView();
   const answer = await loadChannel(id);
   if (!answer.ok) announce(answer.message ?? "That channel cannot be shown.");
-  markRead();
+  markShown();
   await openThread(thread);
   if (!thread) parts.composer.input.focus({ preventScroll: true });
 }
@@ -103,16 +103,27 @@ async function openHome(app) {
   drawHome();
 }
 
-/** How far each person has read each channel on this page, so that nothing is reported twice. */
+/** How far each person has read each channel and thread on this page, so that nothing is reported twice. */
 const reading = new Map();
-function markRead() {
+async function markRead(messages, threadTs) {
   const channel = currentChannel();
-  const last = rootsOf(store.channel).filter((m) => !m.ephemeral).at(-1);
-  const key = `${store.me.id} ${store.channel}`;
+  const last = messages.filter((m) => !m.ephemeral).at(-1);
+  const key = [store.me.id, store.channel, threadTs].join(" ");
   if (!channel || !last || document.hidden || Number(last.ts) <= (reading.get(key) ?? 0)) return;
   if (!channel.unread && !channel.mentions) return;
   reading.set(key, Number(last.ts));
-  post("/client/read", { user: store.me.id, channel: store.channel, ts: last.ts });
+  const answer = await post("/client/read", { user: store.me.id, channel: channel.id, ts: last.ts, thread_ts: threadTs });
+  if (!answer.ok) { reading.delete(key); return; }
+  // The socket may not be open yet: the answer says what is left, too.
+  Object.assign(channel, { unread: answer.unread, mentions: answer.mentions });
+  changed("channels");
+}
+
+/** What is on the screen has been read. */
+function markShown() {
+  if (store.view !== "channel") return;
+  markRead(rootsOf(store.channel));
+  if (store.thread) markRead(threadOf(store.channel, store.thread), store.thread);
 }
 
 function drawTop() {
@@ -204,7 +215,7 @@ function drawHome() {
 function drawMessages() {
   if (!store.channel || store.view !== "channel") return;
   parts.list.show(store.channel, rootsOf(store.channel), { newSince: store.newSince.get(store.channel), welcome: welcome() });
-  markRead();
+  markShown();
 }
 
 /** What stands in an empty channel: where one is, and what can be typed. */
@@ -216,7 +227,9 @@ function welcome() {
 }
 
 function drawThread() {
-  if (store.thread) parts.threadList.show(store.channel, threadOf(store.channel, store.thread));
+  if (!store.thread) return;
+  parts.threadList.show(store.channel, threadOf(store.channel, store.thread));
+  markShown();
 }
 
 function lightbox(src, alt) {
@@ -243,6 +256,7 @@ async function goTo(channel, ts, threadTs) {
 watch((what) => {
   if (!parts.main) return; // not built yet
   if (what === "channels" || what === "apps") drawView();
+  if (what === "channels") markShown();
   if (store.frozen && (what === "messages" || what === "thread")) return;
   if (what === "messages") drawMessages();
   if (what === "thread") drawThread();
@@ -253,7 +267,7 @@ watch((what) => {
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); jump(); }
 });
-document.addEventListener("visibilitychange", markRead);
+document.addEventListener("visibilitychange", markShown);
 
 async function start() {
   const query = new URLSearchParams(location.search);

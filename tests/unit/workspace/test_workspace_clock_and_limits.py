@@ -32,15 +32,6 @@ def test_stamps_are_unique_and_increase_even_when_time_stands_still() -> None:
     assert clock.stamp() == "2000.000006"
 
 
-def test_a_saved_workspace_goes_on_as_far_ahead_as_it_was_moved() -> None:
-    clock = Clock(real=Hands())
-    clock.not_before("900.000000")
-    assert clock.offset == 0
-    clock.not_before("4600.000000")
-    assert clock.offset == 3_600
-    assert clock.now() == 4_600
-
-
 def test_moving_forward_moves_now_and_never_back() -> None:
     clock = Clock(real=Hands())
     assert clock.forward(60) == 1_060.0
