@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
 
 from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
@@ -118,6 +119,7 @@ class Application:
         self._identity = await gateway.identity()
         bolt = AsyncApp(
             client=client,
+            authorize=_as(self._identity, settings.slack_bot_token.get_secret_value()),
             signing_secret=settings.slack_signing_secret.get_secret_value() or None,
             request_verification_enabled=not settings.socket_mode,
             logger=logging.getLogger("slack_bolt"),
@@ -219,6 +221,21 @@ class Application:
             "database": database,
             "backlog": {"posts": waiting, "oldest_seconds": round(age, 1), "problem": trouble},
         }
+
+
+def _as(identity: Identity, token: str) -> Callable[[], Awaitable[AuthorizeResult]]:
+    """Whom Bolt acts as: known since the start, so that no delivery waits for an `auth.test` of its own."""
+
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=identity.team,
+            bot_token=token,
+            bot_id=identity.bot,
+            bot_user_id=identity.user,
+        )
+
+    return authorize
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -84,11 +84,15 @@ class _Redacted(logging.Filter):
 
 
 class _Meant(logging.Filter):
-    """Drops what Bolt warns of although it is meant: our own client, and connections we closed ourselves."""
+    """Drops what Bolt warns of although it is meant: our own client, whom it acts as,
+    and connections we closed ourselves."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        return "As you gave `client`" not in message and "ConnectionClosedOK" not in message
+        return not any(meant in message for meant in _MEANT)
+
+
+_MEANT = ("As you gave `client`", "`authorize` has been used", "ConnectionClosedOK")
 
 
 def set_up_logging(level: str) -> None:

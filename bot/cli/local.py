@@ -47,6 +47,7 @@ async def _local(settings: Settings, host: str, port: int, state: Path) -> None:
     async with contextlib.AsyncExitStack() as stack:
         state.parent.mkdir(parents=True, exist_ok=True)
         workspace = Workspace(state_path=state, on_forward=forward)
+        clock.forward(timedelta(seconds=workspace.clock.offset))  # as far as it was moved the last time
         stack.push_async_callback(workspace.stop)
         url = await workspace.start(host, port)
         installed = workspace.install(manifest(command=settings.command))

@@ -102,6 +102,8 @@ class Identity:
     team: str
     team_name: str
     user: str
+    #: The bot's own id (`B…`), under which its messages come back.
+    bot: str
     #: Slack's handle of the bot.
     name: str
     url: str
@@ -157,6 +159,7 @@ class Gateway:
             team=str(response["team_id"]),
             team_name=str(response.get("team", "")),
             user=str(response["user_id"]),
+            bot=str(response.get("bot_id", "")),
             name=str(response.get("user", "deploybot")),
             url=self.workspace_url,
             scopes=frozenset(scope.strip() for scope in scopes.split(",") if scope.strip()),
