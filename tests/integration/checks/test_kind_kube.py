@@ -204,15 +204,21 @@ async def test_a_cluster_that_does_not_let_the_bot_in_or_does_not_answer_is_unkn
     assert (await live(f"http://127.0.0.1:{free_port()}")).outcome is Outcome.UNKNOWN
 
 
-async def test_the_cluster_s_own_authority_is_trusted_where_its_file_is_named(tmp_path: Path) -> None:
-    made = KubernetesServer()
-    made.workloads["deployments/worker"] = deployment(wanted=1, ready=1)
+def own_authority(tmp_path: Path) -> ssl.SSLContext:
+    """A certificate for loopback that is its own authority; `ca.pem` in the folder."""
     key, certificate = tmp_path / "key.pem", tmp_path / "ca.pem"
     command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=kube"
     names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(["openssl", *command.split(), *names], check=True, capture_output=True)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
+    return tls
+
+
+async def test_the_cluster_s_own_authority_is_trusted_where_its_file_is_named(tmp_path: Path) -> None:
+    made = KubernetesServer()
+    made.workloads["deployments/worker"] = deployment(wanted=1, ready=1)
+    tls = own_authority(tmp_path)
     params = {"token": Secret("kube", TOKEN), "namespace": "shop", "name": "worker"}
     with serving(made.application, tls=tls) as url:
         context = make_context(root=tmp_path)
