@@ -114,9 +114,11 @@ def _history(folder: Path) -> None:
             f'{name}{{job="shop"}} {after if at > now - 1800 else before} {at}'
             for at in range(now - 3 * 3600, now + 1, 15)
         ]
-    lines.append("# TYPE spike_ratio gauge")  # one bad sample in the last quarter of an hour
+    lines.append(
+        "# TYPE spike_ratio gauge"
+    )  # one bad sample of three in a quarter of an hour, for the next five minutes
     lines += [
-        f'spike_ratio{{job="shop"}} {0.9 if now - 400 < at <= now - 300 else 0.01} {at}'
+        f'spike_ratio{{job="shop"}} {0.9 if now - 610 < at <= now - 301 else 0.01} {at}'
         for at in range(now - 3 * 3600, now + 1, 15)
     ]
     lines.append("# TYPE nan_ratio gauge")
