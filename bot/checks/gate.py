@@ -56,6 +56,8 @@ class Gate:
             await self._serve(reader, writer)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             pass  # either side hung up
+        except asyncio.CancelledError:
+            pass  # the gate closes; asyncio's streams would log a handler that ends as cancelled
         finally:
             self._connections.discard(task)
             writer.close()

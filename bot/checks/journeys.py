@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from bot.checks.chromium import Chromium
+from bot.checks.gate import Gate
 from bot.checks.kind import Broken
 from bot.checks.steps import Step, Text, Visible, timed_selectors
 from bot.domain.check import Secret
@@ -129,7 +130,9 @@ async def play(
     async with async_playwright() as playwright:
         browser = await playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{chromium.port}")
         for _ in range(tries):
-            journey = _Journey(url=url, steps=steps, patience=patience, screenshots=screenshots)
+            journey = _Journey(
+                url=url, steps=steps, patience=patience, screenshots=screenshots, gate=chromium.gate
+            )
             taken.append(await journey.play(browser))
             if not taken[-1].failed_step:
                 break
@@ -137,11 +140,14 @@ async def play(
 
 
 class _Journey:
-    def __init__(self, *, url: str, steps: Sequence[Step], patience: float, screenshots: Path | None) -> None:
+    def __init__(
+        self, *, url: str, steps: Sequence[Step], patience: float, screenshots: Path | None, gate: Gate
+    ) -> None:
         self._url = url
         self._steps = steps
         self._patience = patience
         self._folder = screenshots
+        self._gate = gate
         self._played = Played()
         self._used: dict[str, int] = {}
 
@@ -186,8 +192,14 @@ class _Journey:
         return page
 
     def _heard(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
-            self._played.console_errors.append(message.text[:300])
+        if message.type != "error":
+            return
+        # An icon nobody asked for, and what the allow-list keeps the page from, are not the page's errors.
+        source = urlsplit(str(message.location.get("url", "")))
+        port = source.port or (443 if source.scheme == "https" else 80)
+        if source.path == "/favicon.ico" or f"{source.hostname}:{port}" in self._gate.refused:
+            return
+        self._played.console_errors.append(message.text[:300])
 
     def _fail(self, number: int, step: Step, why: str) -> None:
         self._played.failed_step = number
@@ -217,6 +229,9 @@ class _Journey:
                 await self._picture(page, argument)
             case _:
                 await self._expect(page, step)
+                # Chromium's own error page has text, pictures and buttons; none of them is the site's.
+                if await page.evaluate("document.URL.startsWith('chrome-error:')"):
+                    raise StepFailed("the page that was opened does not load")
 
     async def _expect(self, page: Page, step: Step) -> None:
         argument = step.argument

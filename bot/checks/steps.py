@@ -130,6 +130,8 @@ class Step(Params):
                 return f"{self.word} “{text}”"
             case Block(url=url) | Delay(url=url):
                 return f"{self.word} {url}"
+            case str(text) if self.word == "expect_text":
+                return f"{self.word} “{text}”"
             case True:
                 return self.word
             case argument:
