@@ -68,7 +68,8 @@ class Session:
         if powers["superuser"]:
             raise Broken(
                 f"{self.dsn.user} connects as a superuser (or can become one), whom a read-only "
-                "transaction does not keep from the server's files; use a role of its own for checks (member of pg_monitor)"
+                "transaction does not keep from the server's files; use a role of its own for checks "
+                "(member of pg_monitor)"
             )
         if powers["server_access"]:
             raise Broken(
