@@ -71,12 +71,14 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
     )
     try:
         async with ports.database.write() as tx:
+            # In this order: where another replica starts it for the same delivery between the two looks, the
+            # second one sees that, and nobody is told that their own deployment is in their way.
+            holder = await ports.deployments.holder(tx, request.team, target)
             seen, deployment_id = await deliveries.effect(tx, request.delivery)
             if seen and deployment_id is not None:
                 again = await ports.deployments.get(tx, deployment_id)
                 assert again is not None
                 return again
-            holder = await ports.deployments.holder(tx, request.team, target)
             if holder is not None:
                 raise held_by(holder)
             placeholder = uuid.uuid4().hex
