@@ -7,7 +7,7 @@ import contextlib
 import json
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ class ExampleService:
         self._page_port = page_port
         self._shop_port = free_port()
         self._secrets: dict[str, str] = {}
-        self._ca_file: Path | None = None
+        #: The authority to trust; None without TLS.
+        self.ca_file: Path | None = None
 
     # ── start and stop ───────────────────────────────────────────────────────────────────────────────────
 
@@ -62,16 +63,14 @@ class ExampleService:
         self.programs.claim()
         self._secrets = self._kept_secrets()
         certificates = make_certificates(self.folder / "certificates")
-        await asyncio.gather(
-            self.repository.start(), self._start_stores(certificates), self._start_alertmanager()
-        )
+        await _together(self.repository.start(), self._start_stores(certificates), self._start_alertmanager())
         if not self.repository.installed():
             self._leave_out("git", "git", "its repository")
         if self.postgres is not None:
             await self.repository.migrate(self.postgres.dsn(OWNER), "upgrade", "head")
         if Nginx.installed():
             self.nginx = Nginx(self.folder / "nginx", self.programs, certificates, self._shop_port)
-            self._ca_file = certificates.ca_file
+            self.ca_file = certificates.ca_file
         else:
             self._leave_out("nginx", "nginx-light", "TLS, security headers and compression")
         await self._start_shop()
@@ -106,7 +105,7 @@ class ExampleService:
         return kept
 
     async def _start_stores(self, certificates: Any) -> None:
-        starts = []
+        starts: list[Coroutine[Any, Any, None]] = []
         if Postgres.installed():
             self.postgres = Postgres(self.folder / "postgres", self.programs, certificates, self._secrets)
             self.statements = Statements(self.postgres)
@@ -118,7 +117,7 @@ class ExampleService:
             starts.append(self.redis.start())
         else:
             self._leave_out("Redis", "redis-server", "the cache")
-        await asyncio.gather(*starts)
+        await _together(*starts)
 
     async def _start_alertmanager(self) -> None:
         if not Alertmanager.installed():
@@ -205,7 +204,7 @@ class ExampleService:
         }
         addresses = [self._shop_port, self._page_port]
         if self.nginx is not None:
-            found["DEPLOYBOT_CA_FILE"] = str(self._ca_file)
+            found["DEPLOYBOT_CA_FILE"] = str(self.ca_file)
             addresses += [self.nginx.port, self.nginx.http_port]
         if self.postgres is not None:
             found["DEPLOYBOT_DATABASE_DSN"] = self.postgres.dsn(READER)
@@ -262,3 +261,13 @@ class ExampleService:
         """Have so many workers."""
         await self.change_shop(workers=workers)
         self.workers = workers
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    """Side by side; where one fails the others are cancelled, and over, before its error is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as group_of_errors:
+        raise group_of_errors.exceptions[0] from group_of_errors
