@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,41 @@ class Panel:
     title: str
     #: Ready to be sent; None where a variable of it has no value.
     queries: tuple[dict[str, Any], ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How a dashboard stands."""
+
+    uid: str
+    #: In one line, for people.
+    title: str
+    data_sources: tuple[str, ...]
+    #: Titles of the panels whose queries were asked, and of those that show data.
+    asked: tuple[str, ...]
+    full: frozenset[str]
+    #: How many panels could not be asked.
+    skipped: int
+
+
+async def look(grafana: Source, uid: str, *, since: str) -> Look | None:
+    """How a dashboard stands; None where there is none."""
+    answer = await grafana.get(f"/api/dashboards/uid/{segment(uid)}", absent=(404,))
+    if answer is None:
+        return None
+    dashboard, meta = answer["dashboard"], answer.get("meta", {})
+    shown = list(panels(dashboard))
+    ready = [panel for panel in shown if panel.queries is not None]
+    data = await asyncio.gather(*(has_data(grafana, panel, since=since) for panel in ready))
+    return Look(
+        uid=uid,
+        title=f"{dashboard.get('title', '')}, version {meta.get('version', '?')},"
+        f" updated {str(meta.get('updated', '?'))[:10]}",
+        data_sources=data_sources(dashboard),
+        asked=tuple(panel.title for panel in ready),
+        full=frozenset(panel.title for panel, some in zip(ready, data, strict=True) if some),
+        skipped=len(shown) - len(ready),
+    )
 
 
 def panels(dashboard: Mapping[str, Any]) -> Iterator[Panel]:

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from statistics import fmean
 from typing import Any, Literal
 from urllib.parse import urlencode
@@ -148,6 +149,47 @@ def by_time(found: Sequence[Series], how: Reduce, *, what: str) -> dict[float, f
         when: math.nan if any(map(math.isnan, values)) else combine(values, how)
         for when, values in sorted(at.items())
     }
+
+
+async def scrape_interval(prometheus: Prometheus, text: str) -> float:
+    """The scrape interval of a selector's jobs in seconds; as the samples show where targets are unknown."""
+    jobs = {series.labels.get("job", "") for series in await prometheus.query(f"group by (job) ({text})")}
+    try:
+        targets = await prometheus.targets()
+    except (Broken, NoData):  # Mimir and others have series without targets
+        targets = []
+    told = [
+        _seconds(target.get("scrapeInterval", ""))
+        for target in targets
+        if target.get("labels", {}).get("job") in jobs
+    ]
+    if any(told):
+        return max(told)
+    counted = await prometheus.query(f"max(count_over_time({text}[5m]))")
+    return 300 / max(counted[0].value, 1) if counted else 60.0
+
+
+def _seconds(text: str) -> float:
+    """A Prometheus duration such as `1m30s`; 0 for none."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    total, number, unit = 0.0, "", ""
+    for sign in f"{text}0":
+        if sign.isdigit() or sign == ".":
+            if unit:
+                total += float(number) * units.get(unit, 0)
+                number, unit = "", ""
+            number += sign
+        else:
+            unit += sign
+    return total
+
+
+def instant(text: str) -> datetime:
+    """RFC 3339 with nanoseconds, which Python reads to microseconds."""
+    whole, dot, rest = text.partition(".")
+    digits = rest.rstrip("Z").partition("+")[0].partition("-")[0]
+    zone = rest[len(digits) :]
+    return datetime.fromisoformat(f"{whole}.{digits[:6]}{zone}" if dot else text).astimezone(UTC)
 
 
 def _series(data: Any, query: str) -> tuple[Series, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from bot.checks.kind import NoData
 from bot.checks.prometheus_api import Prometheus, Reduce, by_time, reduced
@@ -72,6 +73,35 @@ async def watched(prometheus: Prometheus, watch: Watch, *, end: float) -> list[f
         else:
             points.append(None if math.isnan(value) else value)
     return points
+
+
+def weigh(
+    after: Sequence[float | None], before: Sequence[float | None], *, confirm: int, worse: str, floor: float
+) -> dict[str, float]:
+    """The value that `confirm` of the samples reach or pass, and its ratio to the median before.
+
+    `ratio` is left out where there was no baseline, or one of nothing and no `floor` to divide by; nothing
+    that stayed nothing is 1. Raises NoData where the newest sample, or more than a third, cannot be judged.
+    """
+    usable = sorted((point for point in after if point is not None), reverse=worse == "higher")
+    newest = after[-1] if after else None
+    if newest is None or 3 * len(usable) < 2 * len(after) or len(usable) < confirm:
+        raise NoData(
+            f"only {len(usable)} of {len(after)} samples can be judged, the newest"
+            f" {'cannot' if newest is None else 'can'}: no series, NaN or too little traffic"
+        )
+    value = usable[confirm - 1]
+    values = {"value": value, "latest": newest, "samples": len(usable)}
+    known = [point for point in before if point is not None]
+    if known:
+        baseline = median(known)
+        divisor = max(baseline, floor)
+        values["baseline"] = baseline
+        if divisor > 0:
+            values["ratio"] = value / divisor
+        elif value == baseline:
+            values["ratio"] = 1.0
+    return values
 
 
 def _near(points: dict[float, float], when: float) -> float | None:

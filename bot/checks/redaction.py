@@ -88,8 +88,8 @@ def _forms(value: str) -> set[str]:
     for quoted in (quote(value, safe=""), quote_plus(value)):
         forms |= {quoted, re.sub("%..", lambda code: code[0].lower(), quoted)}
     forms |= {base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
-    # Inside the base64 of a longer text (`user:password`) it stands at one of three alignments, and shares its
-    # first and last characters with what is around it.
+    # Inside the base64 of a longer text (`user:password`) it stands at one of three alignments, and shares
+    # its first and last characters with what is around it.
     for shift in range(3):
         whole = slice(4 if shift else 0, (shift + len(raw)) // 3 * 4)
         for encode in (base64.b64encode, base64.urlsafe_b64encode):

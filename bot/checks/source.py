@@ -54,15 +54,12 @@ def segment(text: str) -> str:
 class Source:
     """One JSON API at one address."""
 
-    def __init__(
-        self, web: Web, name: str, url: str, *, headers: Mapping[str, str] | None = None, verify: bool = True
-    ) -> None:
+    def __init__(self, web: Web, name: str, url: str, *, headers: Mapping[str, str] | None = None) -> None:
         #: What people call it: `Prometheus`.
         self.name = name
         self._web = web
         self._url = url.rstrip("/")
         self._headers = {"Accept": "application/json", **(headers or {})}
-        self._verify = verify
 
     async def get(
         self,
@@ -83,9 +80,7 @@ class Source:
     async def send(self, method: str, path: str, **given: Any) -> Answer:
         """Any answer, unjudged. Raises TargetDown, Refused."""
         headers = {**self._headers, **given.pop("headers", {})}
-        return await self._web.request(
-            method, self._url + path, headers=headers, max_bytes=LARGEST, verify=self._verify, **given
-        )
+        return await self._web.request(method, self._url + path, headers=headers, max_bytes=LARGEST, **given)
 
     def parse(self, answer: Answer) -> Any:
         """The JSON of a good answer; None where it is empty. Raises NoData, Broken for any other."""

@@ -200,8 +200,8 @@ async def _body(answer: httpcore.Response, most: int) -> tuple[bytes, bool]:
 
 
 def _decoded(body: bytes, encoding: str, most: int) -> tuple[bytes, bool]:
-    """Gzip and deflate undone, never beyond `most` bytes, and whether there was more; anything else, and broken
-    data, as it came."""
+    """Gzip and deflate undone, never beyond `most` bytes, and whether there was more; anything else, and
+    broken data, as it came."""
     if encoding.strip().casefold() not in ("gzip", "x-gzip", "deflate"):
         return body, False
     undoing = zlib.decompressobj(zlib.MAX_WBITS | 32)

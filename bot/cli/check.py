@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bot.checklists.library import ChecklistLibrary
+from bot.checks.kind import Nothing
 from bot.cli import settings as cli_settings
 from bot.cli.naming import library_for
 from bot.cli.reports import FORMATS, Report
@@ -20,7 +21,7 @@ from bot.domain.check import Binding, ItemResult
 from bot.domain.checklist import Checklist
 from bot.domain.errors import NoChecks, NothingCalled
 from bot.services.ports import SystemClock
-from bot.services.verifying import NoDeeds, SidecarVerifier
+from bot.services.verifying import SidecarVerifier
 
 
 def check(
@@ -101,7 +102,7 @@ async def _check(
             environment=environment,
             service=service,
             version=version,
-            deeds=NoDeeds(),
+            deeds=Nothing(),
             on_result=on_result,
             on_start=on_start,
         )

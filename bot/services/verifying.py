@@ -37,14 +37,6 @@ class SidecarLibrary(Protocol):
         """Its checks, or None."""
 
 
-class NoDeeds:
-    """Outside a deployment the bot did nothing."""
-
-    async def find(self, what: str) -> None:
-        """Nothing."""
-        return
-
-
 class SidecarVerifier:
     """The `Verifier` of a library of checklists."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,8 @@ from aiohttp import web
 
 
 @contextmanager
-def serving(application: web.Application) -> Iterator[str]:
-    """The base URL it answers at."""
+def serving(application: web.Application, *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The base URL it answers at; `tls`: over HTTPS with this certificate."""
     loop = asyncio.new_event_loop()
     ready = threading.Event()
     url = ""
@@ -21,9 +22,9 @@ def serving(application: web.Application) -> Iterator[str]:
         nonlocal url
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
         return runner
 
     def run() -> None:

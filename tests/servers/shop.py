@@ -12,7 +12,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -30,10 +30,11 @@ def serving(app: web.Application) -> Iterator[str]:
     """
     ready = threading.Event()
     address: list[str] = []
-    loop = asyncio.new_event_loop()
-    stopping = asyncio.Event()
+    stop: list[Callable[[], object]] = []
 
     async def serve() -> None:
+        stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+        stop.append(lambda: loop.call_soon_threadsafe(stopping.set))
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -44,16 +45,15 @@ def serving(app: web.Application) -> Iterator[str]:
         await stopping.wait()
         await runner.cleanup()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     if not ready.wait(10):
         raise RuntimeError("the application did not start")
     try:
         yield address[0]
     finally:
-        loop.call_soon_threadsafe(stopping.set)
+        stop[0]()
         thread.join(10)
-        loop.close()
 
 
 def make_token(**claims: Any) -> str:

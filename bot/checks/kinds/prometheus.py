@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from bot.checks.kind import Broken, Context, Duration, Kind, NoData
-from bot.checks.prometheus_api import LOOKBACK_S, Prometheus, Reduce, combine, reduced
-from bot.checks.prometheus_watch import Guard, Watch, baseline_ends_at, sparkline, watched
+from bot.checks.kind import Context, Duration, Kind, NoData
+from bot.checks.prometheus_api import LOOKBACK_S, Prometheus, Reduce, instant, reduced, scrape_interval
+from bot.checks.prometheus_watch import Guard, Watch, baseline_ends_at, sparkline, watched, weigh
 from bot.checks.promql import is_selector, quoted
 from bot.checks.source import Login
 from bot.domain.check import Observation, Rules
@@ -162,40 +161,7 @@ class Fresh(Kind[FreshParams]):
         age = await prometheus.newest(text)
         if not found or age is None:
             return text, 0, 0.0, 1.0
-        return text, int(found[0].value), age, params.interval or await _interval(prometheus, text)
-
-
-async def _interval(prometheus: Prometheus, text: str) -> float:
-    """The scrape interval of a selector's jobs in seconds; as the samples show where targets are unknown."""
-    jobs = {series.labels.get("job", "") for series in await prometheus.query(f"group by (job) ({text})")}
-    try:
-        targets = await prometheus.targets()
-    except (Broken, NoData):  # Mimir and others have series without targets
-        targets = []
-    told = [
-        _seconds(target.get("scrapeInterval", ""))
-        for target in targets
-        if target.get("labels", {}).get("job") in jobs
-    ]
-    if any(told):
-        return max(told)
-    counted = await prometheus.query(f"max(count_over_time({text}[5m]))")
-    return 300 / max(counted[0].value, 1) if counted else 60.0
-
-
-def _seconds(text: str) -> float:
-    """A Prometheus duration such as `1m30s`; 0 for none."""
-    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-    total, number, unit = 0.0, "", ""
-    for sign in f"{text}0":
-        if sign.isdigit() or sign == ".":
-            if unit:
-                total += float(number) * units.get(unit, 0)
-                number, unit = "", ""
-            number += sign
-        else:
-            unit += sign
-    return total
+        return text, int(found[0].value), age, params.interval or await scrape_interval(prometheus, text)
 
 
 class TargetsParams(Login):
@@ -246,7 +212,7 @@ class Targets(Kind[TargetsParams]):
         )
         missing = [name for name, count in zip(params.metrics, counts, strict=True) if not count]
         now = context.now()
-        ages = [(now - _instant(target["lastScrape"])).total_seconds() for target in targets]
+        ages = [(now - instant(target["lastScrape"])).total_seconds() for target in targets]
         rows = [
             f"{target.get('health', ''):<5} {_instance(target)}  {target.get('lastError', '')}"
             for target in [*down, *(target for target in targets if target not in down)][:20]
@@ -268,14 +234,6 @@ class Targets(Kind[TargetsParams]):
 
 def _instance(target: Mapping[str, Any]) -> str:
     return str(target.get("labels", {}).get("instance") or target.get("scrapeUrl", ""))
-
-
-def _instant(text: str) -> datetime:
-    """RFC 3339 with nanoseconds, which Python reads to microseconds."""
-    whole, dot, rest = text.partition(".")
-    digits = rest.rstrip("Z").partition("+")[0].partition("-")[0]
-    zone = rest[len(digits) :]
-    return datetime.fromisoformat(f"{whole}.{digits[:6]}{zone}" if dot else text).astimezone(UTC)
 
 
 class RulesParams(Login):
@@ -396,6 +354,8 @@ class Watching(Kind[WatchParams]):
         """`empty_is` without proof of traffic, or more confirmations than samples."""
         if params.confirm > params.looks:
             return f"confirm is {params.confirm}, but there are only {params.looks} looks"
+        if params.window / params.looks < 1:
+            return f"{params.looks} looks in {params.window:g} s are closer than a second"
         return _problem_with_empty(params.empty_is, params.guard, params.guard_min)
 
     async def observe(self, params: WatchParams, context: Context) -> Observation:
@@ -416,40 +376,16 @@ class Watching(Kind[WatchParams]):
             step=params.window / params.looks,
         )
         after = await watched(prometheus, watch, end=now)
-        usable = [point for point in after if point is not None]
-        if (
-            not usable
-            or after[-1] is None
-            or 3 * len(usable) < 2 * len(after)
-            or len(usable) < params.confirm
-        ):
-            raise NoData(
-                f"only {len(usable)} of {len(after)} samples can be judged, the newest "
-                f"{'cannot' if after[-1] is None else 'can'}: no series, NaN or too little traffic"
-            )
-        age = await prometheus.age(params.query)
-        if age is None and params.empty_is is None:
-            raise NoData("its samples stopped coming")
-        usable.sort(reverse=params.worse == "higher")
-        value = usable[params.confirm - 1]
-        values: dict[str, Any] = {"value": value, "latest": after[-1], "samples": len(usable)}
-        said = f"{show(value)} in {len(usable)} samples over {params.window / 60:g} min"
-        rows = [params.query, f"now     {sparkline(after)}  {' '.join(map(_shown, after[-12:]))}"]
+        if await prometheus.age(params.query) is None and params.empty_is is None:
+            raise NoData("its samples stopped coming, or nothing matches")
         end = baseline_ends_at(now, began, params.offset)
         before = [] if end is None else await watched(prometheus, watch, end=end)
-        known = sorted(point for point in before if point is not None)
-        if known:
-            baseline = (
-                known[len(known) // 2] if len(known) % 2 else combine(known[len(known) // 2 - 1 :][:2], "avg")
-            )
-            values["baseline"] = baseline
-            rows.append(f"before  {sparkline(before)}  {' '.join(map(_shown, before[-12:]))}")
-            said += f", before {show(baseline)}"
-            divisor = max(baseline, params.floor)
-            if divisor > 0:
-                values["ratio"] = value / divisor
-            elif value == baseline:
-                values["ratio"] = 1.0
+        values = weigh(after, before, confirm=params.confirm, worse=params.worse, floor=params.floor)
+        said = f"{show(values['value'])} in {values['samples']} samples over {params.window / 60:g} min"
+        said += f", before {show(values['baseline'])}" if "baseline" in values else ""
+        rows = [params.query, f"now     {_drawn(after)}"]
+        if "baseline" in values:
+            rows.append(f"before  {_drawn(before)}")
         else:
             rows.append(
                 "before  no baseline: " + ("no samples then" if end else "no deployment and no offset")
@@ -457,8 +393,9 @@ class Watching(Kind[WatchParams]):
         return Observation(values=values, target=params.url, summary=said, excerpt="\n".join(rows))
 
 
-def _shown(point: float | None) -> str:
-    return "–" if point is None else show(point)
+def _drawn(points: Sequence[float | None]) -> str:
+    """Bars, and the newest numbers."""
+    return f"{sparkline(points)}  {' '.join('–' if one is None else show(one) for one in points[-12:])}"
 
 
 KINDS = (Value(), Fresh(), Targets(), RulesThere(), Watching())

@@ -304,48 +304,32 @@ class Grafana(Kind[GrafanaParams]):
         """Look at all of it."""
         login = {"Authorization": f"Bearer {params.token.reveal()}"} if params.token else {}
         source = Source(context.web, "Grafana", params.url, headers=login)
-        answers = await asyncio.gather(
-            *(source.get(f"/api/dashboards/uid/{segment(uid)}", absent=(404,)) for uid in params.dashboards)
+        looks = await asyncio.gather(
+            *(grafana.look(source, uid, since=params.since) for uid in params.dashboards)
         )
-        there = {
-            uid: answer for uid, answer in zip(params.dashboards, answers, strict=True) if answer is not None
-        }
-        missing = [uid for uid in params.dashboards if uid not in there]
-        uids = dict.fromkeys(params.datasources)
-        for answer in there.values():
-            uids |= dict.fromkeys(grafana.data_sources(answer["dashboard"]))
-        sick = [why for why in await asyncio.gather(*(grafana.unhealthy(source, uid) for uid in uids)) if why]
-        asked, skipped, blank, full = 0, 0, [], set[str]()
-        rows = []
-        for uid, answer in there.items():
-            shown = list(grafana.panels(answer["dashboard"]))
-            ready = [panel for panel in shown if panel.queries is not None]
-            data = await asyncio.gather(
-                *(grafana.has_data(source, panel, since=params.since) for panel in ready)
-            )
-            asked, skipped = asked + len(ready), skipped + len(shown) - len(ready)
-            full |= {panel.title for panel, some in zip(ready, data, strict=True) if some}
-            if ready and not any(data):
-                blank.append(uid)
-            meta = answer.get("meta", {})
-            rows.append(
-                f"{uid}: {answer['dashboard'].get('title', '')}, version {meta.get('version', '?')},"
-                f" updated {str(meta.get('updated', '?'))[:10]}, {sum(data)} of {len(ready)} panels show data"
-            )
-        empty = [title for title in params.panels if title not in full]
+        there = [one for one in looks if one is not None]
+        missing = [uid for uid, one in zip(params.dashboards, looks, strict=True) if one is None]
+        uids = dict.fromkeys([*params.datasources, *(uid for one in there for uid in one.data_sources)])
+        health = await asyncio.gather(*(grafana.unhealthy(source, uid) for uid in uids))
+        sick = [why for why in health if why is not None]
+        full = {title for one in there for title in one.full}
+        asked = sum(len(one.asked) for one in there)
         return Observation(
             values={
                 "missing": ", ".join(missing) or "none",
                 "unhealthy": "; ".join(sick) or "none",
-                "blank": ", ".join(blank) or "none",
-                "empty": ", ".join(empty) or "none",
+                "blank": ", ".join(one.uid for one in there if one.asked and not one.full) or "none",
+                "empty": ", ".join(title for title in params.panels if title not in full) or "none",
                 "panels": asked,
-                "skipped": skipped,
+                "skipped": sum(one.skipped for one in there),
             },
             target=params.url,
-            summary=f"{len(there)} of {len(params.dashboards)} dashboards, {len(uids) - len(sick)} of"
-            f" {len(uids)} data sources work, {len(full)} of {asked} panels show data",
-            excerpt="\n".join(rows),
+            summary=f"{len(there)} of {len(looks)} dashboards, {len(uids) - len(sick)} of {len(uids)} data"
+            f" sources work, {sum(len(one.full) for one in there)} of {asked} panels show data",
+            excerpt="\n".join(
+                f"{one.uid}: {one.title}, {len(one.full)} of {len(one.asked)} panels show data"
+                for one in there
+            ),
         )
 
 

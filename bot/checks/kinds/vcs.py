@@ -11,41 +11,15 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from bot.checks import documents
+from bot.checks.commit_checks import weigh
 from bot.checks.downgrades import irreversible
-from bot.checks.github import GitHub
-from bot.checks.kind import Context, Duration, Kind, NoData, Params, SecretValue
+from bot.checks.hosting import RepositoryParams, revision_of
+from bot.checks.kind import Context, Duration, Kind, NoData, SecretValue
 from bot.checks.links import follow
-from bot.checks.repository import LocalGit, Repository
+from bot.checks.repository import Repository
 from bot.domain.check import Observation, Rules
 
 _NAMES = r"^\s*(?:export\s+)?([A-Z][A-Z0-9_]+)="
-
-
-class RepositoryParams(Params):
-    """A folder with git in it, or a repository on GitHub."""
-
-    repo: str = Field(".", description="Folder of a clone, relative to the root.")
-    github: str = Field(
-        "", pattern=r"^([\w.-]+/[\w.-]+)?$", description="OWNER/NAME on GitHub, asked instead."
-    )
-    token: SecretValue | None = Field(None, description="GitHub token that may read the repository.")
-    api: str = Field("https://api.github.com", description="Base URL of GitHub's REST API.")
-
-    def repository(self, context: Context) -> Repository:
-        """Where to ask."""
-        return self.hub(context) if self.github else LocalGit(context, self.repo)
-
-    def hub(self, context: Context) -> GitHub:
-        """The repository on GitHub."""
-        return GitHub(context, self.github, self.token, api=self.api)
-
-
-def _revision(text: str, context: Context) -> str:
-    """A revision of the parameters, else the deployment's version. Raises NoData for what is none."""
-    revision = text or context.version
-    if not revision or revision.startswith("-"):
-        raise NoData(f"'{revision}' is no branch, tag or commit")
-    return revision
 
 
 def _none_or(names: Sequence[str]) -> str:
@@ -83,14 +57,14 @@ class Ref(Kind[RefParams]):
     async def observe(self, params: RefParams, context: Context) -> Observation:
         """Look it up."""
         repository = params.repository(context)
-        ref = _revision(params.ref, context)
+        ref = revision_of(params.ref, context)
         commit = await repository.resolve(ref)
         if commit is None:
             values: dict[str, Any] = {"exists": False, "at": False, "sha": None, "protected": None}
             return Observation(values=values, target=repository.title, summary=f"there is no {ref}")
         at = None
         if params.sha:
-            wanted = await repository.resolve(_revision(params.sha, context))
+            wanted = await repository.resolve(revision_of(params.sha, context))
             at = wanted is not None and wanted.sha == commit.sha
         protected = await repository.protected(ref)
         said = {True: ", protected", False: ", not protected", None: ""}[protected]
@@ -140,45 +114,27 @@ class Checks(Kind[ChecksParams]):
 
     async def observe(self, params: ChecksParams, context: Context) -> Observation:
         """Both lists, in full. Raises NoData where nothing is reported or the commit is unknown."""
-        hub, ref = params.hub(context), _revision(params.ref, context)
+        hub, ref = params.hub(context), revision_of(params.ref, context)
         commit = await hub.resolve(ref)
         if commit is None:
             raise NoData(f"{params.github} has no {ref}")
         runs, statuses = await asyncio.gather(hub.check_runs(commit.sha), hub.statuses(commit.sha))
-        reported = [
-            (
-                str(run["name"]),
-                str(run.get("conclusion") or "pending" if run["status"] == "completed" else "pending"),
-            )
-            for run in runs
-        ]
-        reported += [(str(status["context"]), str(status["state"])) for status in statuses]
-        if not reported:
+        checks = weigh(runs, statuses, required=params.required)
+        if not checks.reported:
             raise NoData(f"nothing reports checks for {ref} ({commit.sha[:12]})")
-        counted = [
-            (name, state) for name, state in reported if not params.required or name in params.required
-        ]
-        harmless = {"success"} if params.required else {"success", "skipped", "neutral"}
-        pending = [name for name, state in counted if state == "pending"]
-        failed = [f"{name} ({state})" for name, state in counted if state not in {*harmless, "pending"}]
-        succeeded = sum(state == "success" for _, state in counted)
-        names = {name for name, _ in reported}
-        missing = [name for name in params.required if name not in names]
-        links = {str(run["name"]): run.get("html_url") or "" for run in runs}
-        links |= {str(status["context"]): status.get("target_url") or "" for status in statuses}
-        rows = sorted(counted, key=lambda row: row[1] == "success")
+        whole = len(checks.counted) + len(checks.missing)
         return Observation(
             values={
-                "reported": len(reported),
-                "succeeded": succeeded,
-                "failed": _none_or(failed),
-                "pending": _none_or(pending),
-                "missing": _none_or(missing),
+                "reported": checks.reported,
+                "succeeded": checks.succeeded,
+                "failed": _none_or(checks.failed),
+                "pending": _none_or(checks.pending),
+                "missing": _none_or(checks.missing),
             },
             target=f"{params.github} {ref}",
-            summary=f"{succeeded} of {len(counted) + len(missing)} checks succeeded on {commit.sha[:12]}",
+            summary=f"{checks.succeeded} of {whole} checks succeeded on {commit.sha[:12]}",
             excerpt="\n".join(
-                f"{state:<10} {name}  {links.get(name, '')}".rstrip() for name, state in rows[:30]
+                f"{state:<10} {name}  {link}".rstrip() for name, state, link in checks.counted[:30]
             ),
             facts={"commit": commit.sha},
         )
@@ -213,11 +169,11 @@ class Changed(Kind[ChangedParams]):
 
     async def observe(self, params: ChangedParams, context: Context) -> Observation:
         """Compare. Raises NoData where either end is unknown."""
-        repository, head = params.repository(context), _revision(params.head, context)
+        repository, head = params.repository(context), revision_of(params.head, context)
         base = params.base or await repository.tag_before(head)
         if not base:
             raise NoData(f"there is no tag before {head} to compare with")
-        changes = await repository.changes(_revision(base, context), head)
+        changes = await repository.changes(revision_of(base, context), head)
         docs = [path for path in changes.files if _matches(path, params.docs)]
         code = [path for path in changes.files if path not in docs and _matches(path, params.code)]
         state = "touched" if docs else "untouched" if code else "not needed"
@@ -294,7 +250,7 @@ class Doc(Kind[DocParams]):
 
     async def observe(self, params: DocParams, context: Context) -> Observation:
         """Read it. Raises NoData where the repository or the file with names cannot be read."""
-        repository, ref = params.repository(context), _revision(params.ref, context)
+        repository, ref = params.repository(context), revision_of(params.ref, context)
         text = await repository.read(params.path, ref)
         if text is None:
             if await repository.resolve(ref) is None:
@@ -322,7 +278,7 @@ class Doc(Kind[DocParams]):
             values["age_days"] = round((context.now() - commit.at).total_seconds() / 86400, 1)
             said.append(f"changed {commit.at:%Y-%m-%d} by {commit.author}")
         if params.since:
-            changes = await repository.changes(_revision(params.since, context), ref)
+            changes = await repository.changes(revision_of(params.since, context), ref)
             values["touched"] = params.path in changes.files
         wrong = {"missing section": headings, "missing name": absent, "dead link": dead}
         said += [f"{len(found)} {what}{'s' * (len(found) > 1)}" for what, found in wrong.items() if found]
@@ -378,10 +334,10 @@ class Release(Kind[ReleaseParams]):
 
     async def observe(self, params: ReleaseParams, context: Context) -> Observation:
         """Look in both places."""
-        repository, tag = params.repository(context), _revision(params.tag, context)
+        repository, tag = params.repository(context), revision_of(params.tag, context)
         lines, release, link = None, None, ""
         if params.changelog:
-            text = await repository.read(params.changelog, _revision(params.ref, context))
+            text = await repository.read(params.changelog, revision_of(params.ref, context))
             lines = None if text is None else documents.changelog_lines(text, tag)
         if params.github:
             found = await params.hub(context).release(tag)
@@ -441,11 +397,11 @@ class Rollback(Kind[RollbackParams]):
 
     async def observe(self, params: RollbackParams, context: Context) -> Observation:
         """Look for each. Raises NoData where the head is unknown or the artifact cannot be asked for."""
-        repository, head = params.repository(context), _revision(params.head, context)
+        repository, head = params.repository(context), revision_of(params.head, context)
         if await repository.resolve(head) is None:
             raise NoData(f"{repository.title} has no {head}")
         previous = params.previous or await repository.tag_before(head)
-        commit = await repository.resolve(_revision(previous, context)) if previous else None
+        commit = await repository.resolve(revision_of(previous, context)) if previous else None
         if previous is None or commit is None:
             gone = f"there is no {previous}" if previous else f"there is no tag before {head}"
             # An empty text, not None: a demand on nothing would be undecidable, and this has been decided.

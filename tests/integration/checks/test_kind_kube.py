@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import ssl
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -200,6 +202,31 @@ async def test_a_workload_that_does_not_exist_fails(cluster: Cluster) -> None:
 async def test_a_cluster_that_does_not_let_the_bot_in_or_does_not_answer_is_unknown(cluster: Cluster) -> None:
     assert (await live(cluster[1], token="another-token-1")).outcome is Outcome.UNKNOWN
     assert (await live(f"http://127.0.0.1:{free_port()}")).outcome is Outcome.UNKNOWN
+
+
+def own_authority(tmp_path: Path) -> ssl.SSLContext:
+    """A certificate for loopback that is its own authority; `ca.pem` in the folder."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "ca.pem"
+    command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=kube"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *command.split(), *names], check=True, capture_output=True)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+    return tls
+
+
+async def test_the_cluster_s_own_authority_is_trusted_where_its_file_is_named(tmp_path: Path) -> None:
+    made = KubernetesServer()
+    made.workloads["deployments/worker"] = deployment(wanted=1, ready=1)
+    tls = own_authority(tmp_path)
+    params = {"token": Secret("kube", TOKEN), "namespace": "shop", "name": "worker"}
+    with serving(made.application, tls=tls) as url:
+        context = make_context(root=tmp_path)
+        trusted = await examine("kube.live", {**params, "url": url, "ca": "ca.pem"}, context=context)
+        unknown = await examine("kube.live", {**params, "url": url}, context=make_context(root=tmp_path))
+    assert trusted.outcome is Outcome.PASS, trusted.reason
+    assert unknown.outcome is Outcome.UNKNOWN
+    assert "certificate" in unknown.reason
 
 
 async def test_a_ca_file_that_cannot_be_used_is_an_error(cluster: Cluster) -> None:

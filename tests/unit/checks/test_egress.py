@@ -71,9 +71,9 @@ async def test_a_pattern_allows_names_below_it_and_not_the_name_itself() -> None
         "xshop_example_com": "192.0.2.1",
     }
     allow = ["*.shop.example.com"]
-    assert not await refused(allow, "a.shop.example.com", **known)
-    assert await refused(allow, "shop.example.com", **known)
-    assert await refused(allow, "xshop.example.com", **known)
+    assert not await refused(allow, "a.shop.example.com", 443, **known)
+    assert await refused(allow, "shop.example.com", 443, **known)
+    assert await refused(allow, "xshop.example.com", 443, **known)
 
 
 async def test_a_port_that_was_named_is_the_only_one_allowed() -> None:
@@ -149,7 +149,7 @@ async def test_metadata_and_what_is_never_a_target_is_refused_even_if_allowed(ip
 
 async def test_one_bad_address_among_good_ones_refuses_the_name() -> None:
     known = {"shop_example_com": "192.0.2.1 169.254.169.254"}
-    assert await refused(["shop.example.com"], "shop.example.com", **known)
+    assert await refused(["shop.example.com"], "shop.example.com", 443, **known)
 
 
 async def test_a_name_that_answers_differently_the_second_time_is_asked_once() -> None:

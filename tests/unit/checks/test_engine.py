@@ -7,9 +7,9 @@ import json
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import Field
@@ -52,10 +52,10 @@ class Scripted(Kind[ScriptedParams]):
     name = "scripted"
     about = "For tests."
     params = ScriptedParams
-    values = {"*": "whatever"}
+    values: ClassVar[Mapping[str, str]] = {"*": "whatever"}
 
-    def __init__(self, **scripts: Look | Exception | Sequence[Any]) -> None:
-        self._scripts = {name: list(s) if isinstance(s, list) else s for name, s in scripts.items()}
+    def __init__(self, **scripts: Look | Exception | list[Any]) -> None:
+        self._scripts = scripts
         self.looks = 0
         self.cancelled = 0
         self.at_once: Counter[str] = Counter()
@@ -67,12 +67,13 @@ class Scripted(Kind[ScriptedParams]):
             self.at_once[place] += 1
             self.most[place] = max(self.most[place], self.at_once[place])
         try:
-            script = self._scripts.get(params.script, seen(ok=True))
+            script: Any = self._scripts.get(params.script, seen(ok=True))
             if isinstance(script, list):
                 script = script.pop(0) if len(script) > 1 else script[0]
             if isinstance(script, Exception):
                 raise script
-            return await script(context)
+            found: Observation = await script(context)
+            return found
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
