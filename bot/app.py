@@ -54,8 +54,13 @@ class _LateBell:
             hearer.ring()
 
 
-def make_ports(settings: Settings, clock: Clock | None = None) -> tuple[Ports, _LateBell]:
-    """The services' ports on the configured database and checklists."""
+def make_ports(
+    settings: Settings, clock: Clock | None = None, *, process: Mapping[str, str] | None = None
+) -> tuple[Ports, _LateBell]:
+    """The services' ports on the configured database and checklists.
+
+    `process` has the variables that checklists' checks are filled in with; the process's own unless given.
+    """
     bell = _LateBell()
     clock = clock or SystemClock()
     library = ChecklistLibrary([settings.checklists, SHIPPED_CHECKLISTS])
@@ -66,7 +71,7 @@ def make_ports(settings: Settings, clock: Clock | None = None) -> tuple[Ports, _
         library=library,
         layout=MessageLayout(),
         bell=bell,
-        verifier=SidecarVerifier(library, clock, secrets=settings.secrets),
+        verifier=SidecarVerifier(library, clock, process=process, secrets=settings.secrets),
     )
     return ports, bell
 
@@ -88,9 +93,11 @@ SHIPPED_CHECKLISTS = next(
 class Application:
     """The bot: started, running, stopped."""
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, process: Mapping[str, str] | None = None
+    ) -> None:
         self.settings = settings
-        self.ports, self._bell = make_ports(settings, clock)
+        self.ports, self._bell = make_ports(settings, clock, process=process)
         self._in_flight = InFlight()
         self._session: aiohttp.ClientSession | None = None
         self._socket: SocketConnection | None = None
