@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
 
 from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
 from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
 from bot.services.ports import Clock, Ports, SystemClock
+from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue
+from bot.services.verifying import SidecarVerifier
+from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
+from bot.slack.check_listeners import CheckListeners
 from bot.slack.connection import SocketConnection
 from bot.slack.conversation import Conversation
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
@@ -39,26 +44,34 @@ DRAIN_S = 8.0
 
 
 class _LateBell:
-    """A bell that can be hung before there is anything to ring for."""
+    """A bell that can be hung before there is anybody to hear it."""
 
     def __init__(self) -> None:
-        self.publisher: Publisher | None = None
+        self.hearers: list[Publisher | CheckRunner] = []
 
     def ring(self) -> None:
-        if self.publisher is not None:
-            self.publisher.ring()
+        for hearer in self.hearers:
+            hearer.ring()
 
 
-def make_ports(settings: Settings, clock: Clock | None = None) -> tuple[Ports, _LateBell]:
-    """The services' ports on the configured database and checklists."""
+def make_ports(
+    settings: Settings, clock: Clock | None = None, *, process: Mapping[str, str] | None = None
+) -> tuple[Ports, _LateBell]:
+    """The services' ports on the configured database and checklists.
+
+    `process` has the variables that checklists' checks are filled in with; the process's own unless given.
+    """
     bell = _LateBell()
+    clock = clock or SystemClock()
+    library = ChecklistLibrary([settings.checklists, SHIPPED_CHECKLISTS])
     ports = Ports(
         database=Database(settings.database_url),
         deployments=Deployments(),
-        clock=clock or SystemClock(),
-        library=ChecklistLibrary([settings.checklists, SHIPPED_CHECKLISTS]),
+        clock=clock,
+        library=library,
         layout=MessageLayout(),
         bell=bell,
+        verifier=SidecarVerifier(library, clock, process=process, secrets=settings.secrets),
     )
     return ports, bell
 
@@ -80,13 +93,16 @@ SHIPPED_CHECKLISTS = next(
 class Application:
     """The bot: started, running, stopped."""
 
-    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, clock: Clock | None = None, process: Mapping[str, str] | None = None
+    ) -> None:
         self.settings = settings
-        self.ports, self._bell = make_ports(settings, clock)
+        self.ports, self._bell = make_ports(settings, clock, process=process)
         self._in_flight = InFlight()
         self._session: aiohttp.ClientSession | None = None
         self._socket: SocketConnection | None = None
         self._publisher: Publisher | None = None
+        self._runner: CheckRunner | None = None
         self._web: WebServer | None = None
         self._scheduler = scheduler(self.ports)
         self._identity: Identity | None = None
@@ -97,10 +113,11 @@ class Application:
     async def start(self) -> None:
         """Bring the database up to date, connect to Slack and begin to publish.
 
-        Raises DeploybotError where the database cannot be used, SlackFailure where the token is refused,
-        OSError where the port is taken.
+        Raises DeploybotError where a checklist's checks or the database cannot be used, SlackFailure where
+        the token is refused, OSError where the port is taken.
         """
         settings = self.settings
+        self.ports.verifier.validate()
         await migrating.upgrade(self.ports.database)
         timeout = aiohttp.ClientTimeout(total=CALL_S, connect=3)
         self._session = aiohttp.ClientSession(timeout=timeout)
@@ -109,26 +126,32 @@ class Application:
         self._identity = await gateway.identity()
         bolt = AsyncApp(
             client=client,
+            authorize=_as(self._identity, settings.slack_bot_token.get_secret_value()),
             signing_secret=settings.slack_signing_secret.get_secret_value() or None,
             request_verification_enabled=not settings.socket_mode,
             logger=logging.getLogger("slack_bolt"),
         )
+        answerer = Answerer(gateway, self._in_flight)
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name)
         Listeners(
             ports=self.ports,
             conversation=conversation,
             queue=TickQueue(self.ports),
-            gateway=gateway,
+            answerer=answerer,
             in_flight=self._in_flight,
             command=settings.command,
         ).register(bolt)
-        self._publisher = self._bell.publisher = Publisher(
+        CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
+        self._publisher = Publisher(
             database=self.ports.database,
             deployments=self.ports.deployments,
             clock=self.ports.clock,
             gateway=gateway,
         )
+        self._runner = CheckRunner(self.ports)
+        self._bell.hearers = [self._publisher, self._runner]
         await self._publisher.start()
+        await self._runner.start()
         web_app = application(readiness=self.readiness, bolt=None if settings.socket_mode else bolt)
         self._web = WebServer(web_app, host=settings.host, port=settings.port)
         self.port = await self._web.start()
@@ -156,6 +179,8 @@ class Application:
         if self._web is not None:
             await self._web.stop()
         left = await self._in_flight.drain(within=DRAIN_S / 4) if left else 0
+        if self._runner is not None:
+            await self._runner.stop()
         if self._publisher is not None:
             await self._publisher.stop(within=DRAIN_S / 2)
         if self._session is not None:
@@ -203,6 +228,21 @@ class Application:
             "database": database,
             "backlog": {"posts": waiting, "oldest_seconds": round(age, 1), "problem": trouble},
         }
+
+
+def _as(identity: Identity, token: str) -> Callable[[], Awaitable[AuthorizeResult]]:
+    """Whom Bolt acts as: known since the start, so that no delivery waits for an `auth.test` of its own."""
+
+    async def authorize() -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=None,
+            team_id=identity.team,
+            bot_token=token,
+            bot_id=identity.bot,
+            bot_user_id=identity.user,
+        )
+
+    return authorize
 
 
 def _iso(at: datetime | None) -> str | None:

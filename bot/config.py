@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.domain.check import Secret
 
 #: Slack's own address.
 SLACK_API_URL = "https://slack.com/api/"
@@ -46,6 +49,18 @@ class Settings(BaseSettings):
         return bool(self.slack_app_token.get_secret_value())
 
     @property
+    def secrets(self) -> list[Secret]:
+        """Our own secrets: never to be seen in evidence."""
+        own = {
+            "slack_bot_token": self.slack_bot_token,
+            "slack_app_token": self.slack_app_token,
+            "slack_signing_secret": self.slack_signing_secret,
+        }
+        revealed = {name: value.get_secret_value() for name, value in own.items()}
+        password = unquote(urlsplit(self.database_url).password or "")
+        return [Secret(name, value) for name, value in {**revealed, "database": password}.items() if value]
+
+    @property
     def api_url(self) -> str:
         """The Web API's address with the slash the SDK expects."""
         return f"{self.slack_api_url.rstrip('/')}/"
@@ -69,11 +84,15 @@ class _Redacted(logging.Filter):
 
 
 class _Meant(logging.Filter):
-    """Drops what Bolt warns of although it is meant: our own client, and connections we closed ourselves."""
+    """Drops what Bolt warns of although it is meant: our own client, whom it acts as,
+    and connections we closed ourselves."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        return "As you gave `client`" not in message and "ConnectionClosedOK" not in message
+        return not any(meant in message for meant in _MEANT)
+
+
+_MEANT = ("As you gave `client`", "`authorize` has been used", "ConnectionClosedOK")
 
 
 def set_up_logging(level: str) -> None:

@@ -5,15 +5,18 @@ The same three people everywhere: Ana deploys, Ben is on the team, Carla is not.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.domain.check import Binding, Evidence, ItemResult, Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.deployment import Deployment
 from bot.domain.errors import ChecklistUnusable, Finding
 from bot.services import starting
-from bot.services.ports import Layout, Ports
+from bot.services.ports import Deeds, Layout, Ports
 from bot.services.starting import StartRequest
 from bot.services.ticking import Click
 from bot.slack.blocks.layout import MessageLayout
@@ -68,6 +71,67 @@ class ListedLibrary:
         return checklist
 
 
+class ScriptedVerifier:
+    """Checks whose results are written beforehand, by item key."""
+
+    def __init__(self, bindings: Sequence[Binding] = ()) -> None:
+        self._bindings = {binding.key: binding for binding in bindings}
+        self.outcomes: dict[str, Outcome] = {}
+        self.facts: dict[str, dict[str, str]] = {}
+        #: Items wait here until the event is set, by key.
+        self.gates: dict[str, asyncio.Event] = {}
+        #: The keys of each run, in order.
+        self.runs: list[list[str]] = []
+        self.clock: ManualClock | None = None
+
+    def validate(self) -> None:
+        """All is well."""
+
+    def bindings(self, checklist: str, *, service: str, version: str, environment: str) -> dict[str, Binding]:
+        """As given."""
+        return self._bindings
+
+    async def run(
+        self,
+        deployment: Deployment,
+        keys: Sequence[str],
+        *,
+        deeds: Deeds,
+        on_result: Callable[[ItemResult], Awaitable[None]],
+    ) -> None:
+        """Hand on what was written, each item when its gate opens."""
+        self.runs.append(list(keys))
+
+        async def one(key: str) -> None:
+            if key in self.gates:
+                await self.gates[key].wait()
+            await on_result(self.result(key))
+
+        async with asyncio.TaskGroup() as group:
+            for key in keys:
+                group.create_task(one(key))
+
+    def result(self, key: str) -> ItemResult:
+        """The result an item has coming."""
+        outcome = self.outcomes.get(key, Outcome.PASS)
+        now = self.clock.now() if self.clock is not None else datetime.now(UTC)
+        binding = self._bindings.get(key)
+        part = Evidence(
+            id="",
+            kind="http",
+            target="https://shop.example.com/",
+            outcome=outcome,
+            observed="status 200",
+            expected="status 200",
+            reason="" if outcome is Outcome.PASS else f"{key} is {outcome}",
+            facts=self.facts.get(key, {}),
+            started_at=now,
+            ms=12.0,
+        )
+        fresh = binding.freshness if binding is not None else timedelta(minutes=10)
+        return ItemResult(key=key, outcome=outcome, evidence=(part,), at=now, expires_at=now + fresh, ms=12.0)
+
+
 class CountingBell:
     """Counts how often it was rung."""
 
@@ -115,6 +179,7 @@ def make_ports(
     checklist: Checklist | None = None,
     clock: ManualClock | None = None,
     layout: Layout | None = None,
+    verifier: ScriptedVerifier | None = None,
 ) -> Ports:
     """Ports on a real database, with everything else in memory."""
     return Ports(
@@ -123,6 +188,7 @@ def make_ports(
         clock=clock or ManualClock(),
         library=ListedLibrary(production=checklist or make_checklist()),
         layout=layout or MessageLayout(),
+        verifier=verifier or ScriptedVerifier(),
         bell=CountingBell(),
     )
 

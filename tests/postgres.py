@@ -31,6 +31,8 @@ class PostgresServer:
         self._root = os.geteuid() == 0
         self._folder = Path(tempfile.mkdtemp(prefix="deploybot-pg-")) if self._root else folder
         self._port = free_port()
+        # Without a log of its own the server keeps pg_ctl's output open, and nobody sees the end of it.
+        self._log = str(self._folder / "log")
         self._numbers = count(1)
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -49,8 +51,7 @@ class PostgresServer:
         self._run("initdb", "-D", str(data), "-A", "trust", "-U", "deploybot", "-E", "UTF8", "--no-sync")
         options = f"-p {self._port} -h 127.0.0.1 -k {self._folder} -c fsync=off -c max_connections=200"
         options += "".join(f" -c {setting}" for setting in settings)
-        log = str(self._folder / "log")
-        self._run("pg_ctl", "-D", str(data), "-w", "-l", log, "-o", options, "start")
+        self._run("pg_ctl", "-D", str(data), "-w", "-l", self._log, "-o", options, "start")
 
     def new_database(self) -> str:
         """The URL of a new, empty database."""
@@ -60,7 +61,8 @@ class PostgresServer:
 
     def restart(self) -> None:
         """Stop and start it, cutting every connection."""
-        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", "immediate", "restart")
+        data = str(self._folder / "data")
+        self._run("pg_ctl", "-D", data, "-w", "-l", self._log, "-m", "immediate", "restart")
 
     def stop(self) -> None:
         """Stop it and remove its folder."""

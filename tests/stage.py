@@ -25,6 +25,10 @@ CHECKLISTS = Path(__file__).parent.parent / "checklists"
 Json = dict[str, Any]
 
 
+class NotThere(AssertionError):
+    """What was looked for is not on the screen; to somebody who waits: not yet."""
+
+
 def settings_for(installed: Installation, database_url: str, **changed: Any) -> Settings:
     """Settings of a bot that talks to the workspace over Socket Mode."""
     values: Json = {
@@ -145,7 +149,7 @@ class Client:
 
 
 def find_box(message: Json, text: str) -> tuple[Json, Json, Json]:
-    """The block, the element and the option of the box with this text. Raises AssertionError."""
+    """The block, the element and the option of the box with this text. Raises NotThere."""
     for block in message.get("blocks", ()):
         for element in [*block.get("elements", ()), block.get("accessory") or {}]:
             for option in element.get("options", ()) if element.get("type") == "checkboxes" else ():
@@ -154,14 +158,14 @@ def find_box(message: Json, text: str) -> tuple[Json, Json, Json]:
                     shown = block["text"]["text"]
                 if text in shown:
                     return block, element, option
-    raise AssertionError(f"no box {text!r} in {message['text'][:80]!r}")
+    raise NotThere(f"no box {text!r} in {message['text'][:80]!r}")
 
 
 def has_box(message: Json, text: str) -> bool:
     """Whether the message has a box with this text."""
     try:
         find_box(message, text)
-    except AssertionError:
+    except NotThere:
         return False
     return True
 
@@ -180,17 +184,22 @@ class Stage:
         return Person(self.client, user)
 
     async def root(self, index: int = -1, channel: str = CHANNEL) -> Json:
-        """A card in the channel, the newest unless told otherwise."""
+        """A card in the channel, the newest unless told otherwise. Raises NotThere."""
         cards = [m for m in await self.ana.history(channel) if m.get("bot_id") and not m.get("ephemeral")]
+        if not -len(cards) <= index < len(cards):
+            raise NotThere(f"{len(cards)} cards in the channel, none at {index}")
         return cards[index]
 
     async def thread(self, index: int = -1, channel: str = CHANNEL) -> list[Json]:
-        """The card and its replies."""
+        """The card and its replies. Raises NotThere."""
         return await self.ana.thread((await self.root(index, channel))["ts"], channel)
 
     async def message_with(self, text: str) -> Json:
-        """The message of the newest thread that has the box with this text."""
-        return next(m for m in await self.thread() if has_box(m, text))
+        """The message of the newest thread that has the box with this text. Raises NotThere."""
+        for message in await self.thread():
+            if has_box(message, text):
+                return message
+        raise NotThere(f"no box {text!r} in the thread")
 
     async def ticks(self, person: Person, text: str) -> Json:
         """The person clicks the box on a fresh screen."""
@@ -213,23 +222,30 @@ class Stage:
         return [v for v in state["views"] if v.get("user", v.get("user_id")) == user and v["type"] == "modal"]
 
     async def until(self, true: Callable[[], Any], *, within: float = 10.0, what: str = "") -> Any:
-        """Wait until the (async) condition holds; its value. Raises AssertionError."""
+        """Wait until the (async) condition holds; its value. What is not there yet is waited for, too.
+
+        Raises AssertionError.
+        """
         deadline = asyncio.get_running_loop().time() + within
         while True:
-            value = true()
-            if asyncio.iscoroutine(value):
-                value = await value
-            if value:
-                return value
+            missing: NotThere | None = None
+            try:
+                value = true()
+                if asyncio.iscoroutine(value):
+                    value = await value
+                if value:
+                    return value
+            except NotThere as error:
+                missing = error
             if asyncio.get_running_loop().time() > deadline:
-                raise AssertionError(f"did not happen within {within} s: {what or true}")
+                raise AssertionError(f"did not happen within {within} s: {what or true}") from missing
             await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager
 async def open_stage(*, state_path: Path | None = None, http_port: int | None = None) -> AsyncIterator[Stage]:
     """A running workspace with the app installed, and no bot in it yet."""
-    workspace = Workspace(state_path=state_path)
+    workspace = Workspace(state_path=state_path, can_forward=True)
     url = await workspace.start(port=0)
     made = manifest()
     if http_port is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bot.checklists.reading import read
+from bot.checklists.sidecar import SidecarFile, read_sidecar
 from bot.checklists.variables import fill
 from bot.domain.checklist import Checklist
 from bot.domain.errors import ChecklistUnusable, Finding
@@ -19,6 +20,7 @@ class ChecklistLibrary:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+        self._sidecars: dict[Path, tuple[tuple[int, int], SidecarFile]] = {}
 
     def names(self) -> tuple[str, ...]:
         """The names that can be asked for, `production` first, then by the alphabet."""
@@ -29,12 +31,33 @@ class ChecklistLibrary:
 
         Raises ChecklistUnusable, which names what there is, for one that is missing.
         """
+        return read(self.path(name)).checklist
+
+    def path(self, name: str) -> Path:
+        """The file of the checklist of that name. Raises ChecklistUnusable."""
         files = self._files()
         # Looked up in the listing, never joined to a path: a name cannot lead out of the folders.
         path = files.get(name) or {key.casefold(): value for key, value in files.items()}.get(name.casefold())
         if path is None:
             raise ChecklistUnusable(name[:60], (Finding(line=0, message=_missing(name, files), fatal=True),))
-        return read(path).checklist
+        return path
+
+    def sidecar(self, name: str) -> SidecarFile | None:
+        """The checks that belong to the checklist of that name; None where it has none.
+
+        Raises ChecklistUnusable for a checklist that is missing, SidecarUnusable.
+        """
+        path = self.path(name)
+        beside = (path.with_suffix(ending) for ending in (".yaml", ".yml"))
+        found = next((sidecar for sidecar in beside if sidecar.is_file()), None)
+        if found is None:
+            return None
+        # Reading one takes a good part of a second, and people wait for the start of a deployment.
+        status = found.stat()
+        stamp = (status.st_mtime_ns, status.st_size)
+        if self._sidecars.get(found, (None, None))[0] != stamp:
+            self._sidecars[found] = (stamp, read_sidecar(found))
+        return self._sidecars[found][1]
 
     def fill(self, checklist: Checklist, variables: dict[str, str]) -> Checklist:
         """The checklist with its variables filled in. Raises ChecklistUnusable."""

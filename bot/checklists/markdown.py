@@ -255,7 +255,8 @@ class _Reader:
                 self._back_to(*before)
             else:
                 if _ALMOST.match(source):
-                    self._note(_line(entry), f"“{source[:40]}” looks like a box but is none: write `[ ]`.")
+                    shown = " ".join(source.split())[:40]
+                    self._note(_line(entry), f"“{shown}” looks like a box but is none: write `[ ]`.")
                 else:
                     unused.append(entry)
                 self._blocks([c for c in entry.children if c.type != "paragraph"], depth=depth)

@@ -24,6 +24,11 @@ class Catalogue:
         self._load(name.partition(".")[0])
         return self._kinds.get(name)
 
+    def add(self, kind: Kind[Any]) -> None:
+        """One kind more, made elsewhere."""
+        self._loaded.add(kind.name.partition(".")[0])
+        self._kinds[kind.name] = kind
+
     def all(self) -> tuple[Kind[Any], ...]:
         """Every kind, by name."""
         for family in self._families:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import urlsplit
 
 from bot.checks.kind import Address, Refused, TargetDown
@@ -41,7 +41,10 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 class AllowList:
     """Resolves hosts and lets only allowed ones through."""
 
-    def __init__(self, entries: Iterable[str]) -> None:
+    def __init__(
+        self, entries: Iterable[str], *, look_up: Callable[[str], Awaitable[tuple[str, ...]]] | None = None
+    ) -> None:
+        self._addresses = look_up or _addresses
         self._names: dict[str, set[int | None]] = {}
         self._suffixes: list[tuple[str, int | None]] = []
         self._networks: list[tuple[Network, int | None]] = []
@@ -110,10 +113,12 @@ class AllowList:
             pass
         known = self._resolving.get(name)
         if known is None:
-            known = self._resolving[name] = asyncio.ensure_future(_addresses(name))
+            known = self._resolving[name] = asyncio.ensure_future(self._addresses(name))
         try:
             return await asyncio.shield(known)
         except (OSError, UnicodeError) as error:
+            if self._resolving.get(name) is known:
+                del self._resolving[name]  # nothing was found that a later answer could differ from
             why = error.strerror if isinstance(error, OSError) else "it is no host name"
             raise TargetDown(f"{name} does not resolve: {why}") from error
 

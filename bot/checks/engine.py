@@ -11,6 +11,7 @@ import contextlib
 import logging
 import random
 import time
+import traceback
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,8 @@ class Limits:
     #: Seconds a whole run takes at most; what did not start by then is unknown. A run with a check that is
     #: allowed longer by itself gets that much.
     run: float = 120.0
+    #: Seconds such a run gets besides, for waiting and for the others.
+    grace: float = 10.0
 
 
 DEFAULT_LIMITS = Limits(places={Pool.NETWORK: 20, Pool.COMMAND: 2, Pool.BROWSER: 1, Pool.LOAD: 1})
@@ -95,6 +98,7 @@ class Engine:
             self._redactor,
             self._limits,
             bindings={b.key: b for b in bindings},
+            specs=[spec for b in bindings for spec in b.checks],
             context=context,
             on_start=on_start,
         )
@@ -112,7 +116,7 @@ class Engine:
 
     async def examine(self, spec: CheckSpec, context: Context) -> Evidence:
         """Run one check by itself."""
-        run = _Run(self._catalogue, self._redactor, self._limits, bindings={}, context=context)
+        run = _Run(self._catalogue, self._redactor, self._limits, bindings={}, specs=[spec], context=context)
         try:
             return await run.check(spec)
         finally:
@@ -127,6 +131,7 @@ class _Run:
         limits: Limits,
         *,
         bindings: Mapping[str, Binding],
+        specs: Sequence[CheckSpec],
         context: Context,
         on_start: Callable[[Binding], None] | None = None,
     ) -> None:
@@ -139,9 +144,9 @@ class _Run:
         self._hosts: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.per_host))
         self._looks: dict[tuple[str, str], asyncio.Task[_Look]] = {}
         self._items: dict[str, asyncio.Task[ItemResult]] = {}
-        longest = max((self._budget(spec) for b in bindings.values() for spec in b.checks), default=0.0)
-        self._deadline = time.monotonic() + max(limits.run, longest + 10)
-        self._run_limit = max(limits.run, longest + 10)
+        longest = max(map(self._budget, specs), default=0.0)
+        self._run_limit = max(limits.run, longest + limits.grace)
+        self._deadline = time.monotonic() + self._run_limit
 
     async def item(self, key: str) -> ItemResult:
         """The result of an item; asked for twice, it is made once."""
@@ -226,8 +231,8 @@ class _Run:
         )
 
     async def _look(self, kind: Kind[Any], spec: CheckSpec) -> _Look:
-        """An observation, shared by every check of the run with the same kind and parameters."""
-        key = (kind.name, repr(spec.params))
+        """An observation, shared by every check of the run that looks at the same (`Kind.sharing`)."""
+        key = (kind.name, kind.sharing(spec.params))
         if key not in self._looks:
             self._looks[key] = asyncio.create_task(self._observe(kind, spec))
         return await asyncio.shield(self._looks[key])
@@ -289,7 +294,9 @@ class _Run:
                 raise Broken(f"{kind.name} ran into a time limit of its own: {error}") from error
             raise TargetDown(f"no answer within {limit:g} s") from error
         except Exception as error:
-            log.exception("the check kind %s failed", kind.name)
+            # Tracebacks quote what was being worked on, secrets as well.
+            trace = self._redactor.clean(traceback.format_exc())
+            log.error("the check kind %s failed unexpectedly: %s", kind.name, trace)
             raise Broken(f"{kind.name} failed unexpectedly: {type(error).__name__}: {error}") from error
 
     def _limit(self, kind: Kind[Any], spec: CheckSpec) -> float:

@@ -6,6 +6,7 @@ judges nothing itself: `bot.domain.rules` does.
 
 from __future__ import annotations
 
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -146,6 +147,12 @@ class Web(Protocol):
         """One request. `fresh` opens a new connection; `verify=False` accepts any certificate.
 
         Raises TargetDown where no answer came, Refused outside the allow-list, Broken for a URL that is none.
+        """
+
+    def tls(self, *, verify: bool = True, any_name: bool = False) -> ssl.SSLContext:
+        """The environment's TLS context with its trusted authorities, shared: not to be changed.
+
+        `any_name` accepts a trusted certificate of any name, `verify=False` any certificate at all.
         """
 
 
@@ -300,6 +307,11 @@ class Kind(ABC, Generic[P]):
     def problem(self, params: P) -> str | None:
         """What is wrong with parameters that are each valid by themselves, or None; found at start-up."""
         return None
+
+    def sharing(self, params: P) -> str:
+        """Checks of this kind for which it is the same share one look in a run: parameters that only choose
+        among what was seen are left out of it."""
+        return repr(params)
 
     def needs(self, params: P) -> Sequence[str]:
         """The keys of items this check is made of (kind `composite`)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import html
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -14,21 +16,28 @@ from bot.domain.check import Secret
 SHORTEST = 4
 MASK = "•••"
 
-#: (pattern, what stays of it). The patterns are the catalogue's: headers that carry credentials, user:pass@,
-#: JSON Web Tokens, and key=value pairs that name a secret.
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+#: (words of which one must occur, pattern, what stays of it). Most texts hold none of the words, and looking
+#: for those costs a tenth of the patterns. Those are the catalogue's: headers that carry credentials,
+#: user:pass@, JSON Web Tokens, and key=value pairs that name a secret.
+_PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (
+        ("auth", "cookie", "x-api"),
         re.compile(
             r"(?im)^([ \t]*[\"']?(?:proxy-)?(?:authorization|(?:set-)?cookie|x-api-key|x-auth-token)[\"']?"
             r"[ \t]*[:=][ \t]*).+$"
         ),
         r"\1" + MASK,
     ),
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 " + MASK),
-    (re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@"), r"\1:" + MASK + "@"),
-    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), MASK),
-    (re.compile(r"\b(xox[a-z]-|xapp-|gh[pousr]_|github_pat_|sk_live_|AKIA)[\w-]{6,}"), r"\1" + MASK),
+    (("bearer", "basic"), re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 " + MASK),
+    (("@",), re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@"), r"\1:" + MASK + "@"),
+    (("eyj",), re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), MASK),
     (
+        ("xox", "xapp", "gh", "sk_live", "akia"),
+        re.compile(r"\b(xox[a-z]-|xapp-|gh[pousr]_|github_pat_|sk_live_|AKIA)[\w-]{6,}"),
+        r"\1" + MASK,
+    ),
+    (
+        ("key", "secret", "token", "passw", "pwd"),
         re.compile(
             r"(?i)\b((?:[\w-]*(?:api[_-]?key|apikey|access[_-]?key|secret|token|passw(?:or)?d|pwd))"
             r"[\"']?\s*[=:]\s*[\"']?)(?!•)([^\s\"'&,;<>]{3,})"
@@ -42,20 +51,7 @@ class Redactor:
     """Takes the secrets of a checklist, and what looks like one, out of texts."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        forms: set[str] = set()
-        for secret in secrets:
-            value = secret.reveal()
-            if len(value) < SHORTEST:
-                continue
-            raw = value.encode()
-            forms |= {value, quote(value, safe=""), quote_plus(value)}
-            forms |= {value.encode("unicode_escape").decode()}
-            forms |= {base64.b64encode(raw).decode().rstrip("=")}
-            forms |= {base64.urlsafe_b64encode(raw).decode().rstrip("=")}
-            # Base64 of a longer text that holds it (e.g. `user:password`), at each of the three alignments.
-            for shift in (1, 2):
-                encoded = base64.b64encode(b"\0" * shift + raw).decode()
-                forms |= {encoded[4:-4]} if len(encoded) > 16 else set()
+        forms = {form for secret in secrets for form in _forms(secret.reveal())}
         longest_first = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -63,8 +59,10 @@ class Redactor:
         """The text without secrets."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
-        for pattern, kept in _PATTERNS:
-            text = pattern.sub(kept, text)
+        folded = text.casefold()
+        for words, pattern, kept in _PATTERNS:
+            if any(word in folded for word in words):
+                text = pattern.sub(kept, text)
         return text
 
     def clean_values(self, value: Any) -> Any:
@@ -78,3 +76,23 @@ class Redactor:
                 return [self.clean_values(inner) for inner in value]
             case _:
                 return value
+
+
+def _forms(value: str) -> set[str]:
+    """The ways in which a secret comes back: as it is, and as URLs, JSON, HTML and base64 write it."""
+    if len(value) < SHORTEST:
+        return set()
+    raw = value.encode()
+    forms = {value, value.encode("unicode_escape").decode(), html.escape(value)}
+    forms |= {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    for quoted in (quote(value, safe=""), quote_plus(value)):
+        forms |= {quoted, re.sub("%..", lambda code: code[0].lower(), quoted)}
+    forms |= {base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("=")}
+    # Inside the base64 of a longer text (`user:password`) it stands at one of three alignments, and shares
+    # its first and last characters with what is around it.
+    for shift in range(3):
+        whole = slice(4 if shift else 0, (shift + len(raw)) // 3 * 4)
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            inner = encode(bytes(shift) + raw).decode()[whole]
+            forms |= {inner} if len(inner) >= 8 else set()
+    return forms

@@ -7,6 +7,7 @@ proxy settings from the environment.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ssl
 import time
@@ -20,6 +21,7 @@ import httpcore
 import httpx
 
 from bot.checks.kind import Answer, Broken, Egress, TargetDown
+from bot.checks.streams import connect
 
 USER_AGENT = "Deploybot-check/1"
 #: Connections kept and in use at once, over all hosts.
@@ -31,7 +33,6 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, egress: Egress) -> None:
         self._egress = egress
-        self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
@@ -46,7 +47,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
         error: Exception | None = None
         for ip in address.ips:
             try:
-                return await self._network.connect_tcp(ip, port, timeout, local_address, socket_options)
+                return await connect(ip, port, timeout)
             except httpcore.ConnectError as refused:
                 error = refused
         raise error or httpcore.ConnectError(f"{host} has no address")
@@ -59,7 +60,7 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
-        await self._network.sleep(seconds)
+        await asyncio.sleep(seconds)
 
 
 class WebClient:
@@ -69,23 +70,25 @@ class WebClient:
         self._backend = PinnedBackend(egress)
         self._ca_file = ca_file
         self._timeout = timeout
-        self._contexts: dict[bool, ssl.SSLContext] = {}
+        self._contexts: dict[tuple[bool, bool], ssl.SSLContext] = {}
         self._pools: dict[bool, httpcore.AsyncConnectionPool] = {}
 
-    def tls(self, *, verify: bool = True) -> ssl.SSLContext:
+    def tls(self, *, verify: bool = True, any_name: bool = False) -> ssl.SSLContext:
         """The TLS context, made once. Raises Broken where the CA file cannot be used."""
-        if verify not in self._contexts:
+        key = (verify, any_name)
+        if key not in self._contexts:
             context = ssl.create_default_context()
             if self._ca_file is not None:
                 try:
                     context.load_verify_locations(self._ca_file)
                 except OSError as error:
                     raise Broken(f"the CA file {self._ca_file} cannot be used: {error.strerror}") from error
-            if not verify:
+            if any_name or not verify:
                 context.check_hostname = False
+            if not verify:
                 context.verify_mode = ssl.CERT_NONE
-            self._contexts[verify] = context
-        return self._contexts[verify]
+            self._contexts[key] = context
+        return self._contexts[key]
 
     async def request(
         self,
@@ -136,14 +139,15 @@ class WebClient:
             raise TargetDown(f"{_where(request.url)}: {_in_words(error)}") from error
         done = time.perf_counter()
         received = httpx.Headers(answer.headers)
+        plain_body, cut = _decoded(body, received.get("content-encoding", ""), max_bytes)
         plain = {name: received[name] for name in received}
         if "set-cookie" in received:
             plain["set-cookie"] = "\n".join(received.get_list("set-cookie"))
         return Answer(
             status=answer.status,
             headers=plain,
-            body=_decoded(body, received.get("content-encoding", ""), max_bytes),
-            truncated=truncated,
+            body=plain_body,
+            truncated=truncated or cut,
             wire_bytes=len(body),
             url=str(request.url),
             http_version=bytes(answer.extensions.get("http_version", b"HTTP/1.1")).decode(),
@@ -195,14 +199,16 @@ async def _body(answer: httpcore.Response, most: int) -> tuple[bytes, bool]:
     return bytes(kept), False
 
 
-def _decoded(body: bytes, encoding: str, most: int) -> bytes:
-    """Gzip and deflate undone, never beyond `most` bytes; anything else, and broken data, as it came."""
+def _decoded(body: bytes, encoding: str, most: int) -> tuple[bytes, bool]:
+    """Gzip and deflate undone, never beyond `most` bytes, and whether there was more; anything else, and
+    broken data, as it came."""
     if encoding.strip().casefold() not in ("gzip", "x-gzip", "deflate"):
-        return body
+        return body, False
+    undoing = zlib.decompressobj(zlib.MAX_WBITS | 32)
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, most)
+        return undoing.decompress(body, most), bool(undoing.unconsumed_tail)
     except zlib.error:
-        return body
+        return body, False
 
 
 def _where(url: httpx.URL) -> str:

@@ -7,8 +7,8 @@ import sys
 import typer
 
 from bot import __version__
-from bot.cli import checklist, doctor, local, manifest, migrate, serve, verify
-from bot.domain.errors import DeploybotError
+from bot.cli import check, checklist, doctor, explain, kinds, local, manifest, migrate, serve, verify
+from bot.domain.errors import DeploybotError, SidecarUnusable
 
 app = typer.Typer(
     name="deploybot",
@@ -18,6 +18,10 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(checklist.app, name="checklist")
+checklist.app.command("explain")(explain.explain)
+checklist.app.command("kinds")(kinds.kinds)
+checklist.app.command("schema")(explain.schema)
+app.command("check")(check.check)
 app.command("serve")(serve.serve)
 app.command("local")(local.local)
 app.command("manifest")(manifest.print_manifest)
@@ -36,6 +40,10 @@ def main() -> None:
     """Run the command; an error is a sentence and an exit code, never a stack trace."""
     try:
         app()
+    except SidecarUnusable as error:
+        for problem in error.problems:
+            print(f"deploybot: {error.path}: {problem}", file=sys.stderr)
+        sys.exit(2)
     except DeploybotError as error:
         print(f"deploybot: {error}", file=sys.stderr)
         sys.exit(2)

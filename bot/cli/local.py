@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +18,10 @@ from bot.app import Application
 from bot.cli import settings as cli_settings
 from bot.cli.serve import run, until_stopped
 from bot.config import Settings
+from bot.domain.errors import DeploybotError
+from bot.example.programs import ExampleTrouble
+from bot.example.running import example_service
+from bot.example.service import ENVIRONMENT, SERVICE, ExampleService
 from bot.services.ports import ShiftedClock
 from bot.slack.manifest import manifest
 from bot.workspace.server import Workspace
@@ -28,13 +34,17 @@ def local(
     db: Annotated[Path, typer.Option(help="SQLite file that keeps everything.")] = DATABASE,
     checklists: Annotated[Path | None, typer.Option(help="Folder with checklists.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; anybody there can act.")] = "127.0.0.1",
+    example: Annotated[
+        bool, typer.Option("--example-service", help="Also run a small shop for the checks to verify.")
+    ] = False,
 ) -> None:
     """Open the local workspace with the bot in it, and print its address."""
     settings = cli_settings.load(database_url=f"sqlite:///{db}", checklists=checklists)
-    run(_local(settings, host, port, db.with_name(f"{db.name}.workspace")))
+    folder = db.with_name(f"{db.name}.example") if example else None
+    run(_local(settings, host, port, db.with_name(f"{db.name}.workspace"), folder))
 
 
-async def _local(settings: Settings, host: str, port: int, state: Path) -> None:
+async def _local(settings: Settings, host: str, port: int, state: Path, example_folder: Path | None) -> None:
     console = Console()
     clock = ShiftedClock()
     application: Application | None = None
@@ -46,7 +56,12 @@ async def _local(settings: Settings, host: str, port: int, state: Path) -> None:
 
     async with contextlib.AsyncExitStack() as stack:
         state.parent.mkdir(parents=True, exist_ok=True)
+        example = None
+        if example_folder is not None:
+            console.print("\n  Starting the example service …")
+            example = await stack.enter_async_context(_example(example_folder))
         workspace = Workspace(state_path=state, on_forward=forward)
+        clock.forward(timedelta(seconds=workspace.clock.offset))  # as far as it was moved the last time
         stack.push_async_callback(workspace.stop)
         url = await workspace.start(host, port)
         installed = workspace.install(manifest(command=settings.command))
@@ -61,11 +76,36 @@ async def _local(settings: Settings, host: str, port: int, state: Path) -> None:
                 }
             ),
             clock=clock,
+            process=None if example is None else {**os.environ, **example.environment()},
         )
         stack.push_async_callback(application.stop)
         await application.start()
-        console.print(
-            f"\n  Open [bold]{escape(url)}[/]  and type  [bold]{settings.command} start[/]", soft_wrap=True
-        )
+        start = f"{settings.command} start"
+        if example is not None:
+            start += f" {SERVICE} {example.version} {ENVIRONMENT}"
+        console.print(f"\n  Open [bold]{escape(url)}[/]  and type  [bold]{escape(start)}[/]", soft_wrap=True)
+        for line in () if example is None else _about(example, settings.command):
+            console.print(f"  {line}", soft_wrap=True)
         console.print(f"  Kept in {escape(str(state.with_suffix('')))}; Ctrl+C stops.\n", soft_wrap=True)
         await until_stopped()
+
+
+@contextlib.asynccontextmanager
+async def _example(folder: Path) -> AsyncIterator[ExampleService]:
+    """The example service while the bot runs. Raises DeploybotError where it cannot be started."""
+    try:
+        async with example_service(folder) as example:
+            yield example.service
+    except ExampleTrouble as trouble:
+        raise DeploybotError(f"The example service cannot be run: {trouble}") from trouble
+
+
+def _about(example: ExampleService, command: str) -> Iterator[str]:
+    """Where the example service is, and what to do with it."""
+    yield f"then  [bold]{escape(command)} check[/]  in its thread or here."
+    yield f"The shop  [bold]{escape(example.base_url)}[/]"
+    if example.ca_file is not None:
+        yield f"          its certificate is by an authority of its own: {escape(str(example.ca_file))}"
+    yield f"Break it  [bold]{escape(example.page_url)}[/]"
+    for line in example.left_out:
+        yield f"Left out: {escape(line)}"

@@ -53,11 +53,17 @@ def run(work: Awaitable[None]) -> None:
         loop_factory = uvloop.new_event_loop
 
     async def to_the_end() -> None:
+        task = asyncio.current_task()
+        if task is not None and sys.platform != "win32":
+            # While starting, SIGTERM unwinds what has been started; `until_stopped` takes over from here.
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         await work
 
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(to_the_end())
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)
     except SlackFailure as failure:
         sys.exit(f"deploybot: Slack refused {failure.method} ({failure.code}). {failure.hint}")
     except OSError as error:

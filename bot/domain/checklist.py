@@ -6,8 +6,9 @@ breaks folded to one space; turning them into Slack's mrkdwn or into plain text 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +79,53 @@ class Checklist:
         for section in self.sections:
             for group in section.groups:
                 yield from group.items
+
+
+def checklist_to_json(checklist: Checklist) -> dict[str, Any]:
+    """The copy kept in the first event."""
+    return {
+        "title": checklist.title,
+        "sections": [
+            {
+                "title": section.title,
+                "groups": [
+                    {"title": group.title, "items": [_item_to_json(item) for item in group.items]}
+                    for group in section.groups
+                ],
+            }
+            for section in checklist.sections
+        ],
+        "triggers": list(checklist.triggers),
+        "rollback_steps": list(checklist.rollback_steps),
+    }
+
+
+def _item_to_json(item: Item) -> dict[str, Any]:
+    return {
+        "key": item.key,
+        "text": item.text,
+        "ordered": item.ordered,
+        "number": item.number,
+        "checked": item.checked,
+        "depth": item.depth,
+        "line": item.line,
+    }
+
+
+def checklist_from_json(data: Mapping[str, Any]) -> Checklist:
+    """The checklist a copy holds."""
+    return Checklist(
+        title=data["title"],
+        sections=tuple(
+            Section(
+                title=section["title"],
+                groups=tuple(
+                    Group(title=group["title"], items=tuple(Item(**item) for item in group["items"]))
+                    for group in section["groups"]
+                ),
+            )
+            for section in data["sections"]
+        ),
+        triggers=tuple(data["triggers"]),
+        rollback_steps=tuple(data["rollback_steps"]),
+    )

@@ -7,12 +7,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
-from bot.domain.checklist import Checklist, Group, Item, Section
+from bot.domain.check import Outcome
+from bot.domain.checklist import Checklist, Item, checklist_from_json, checklist_to_json
 from bot.domain.errors import DeploymentClosed, InvalidName, ReasonMissing, ReasonTooLong
-from bot.domain.events import GENESIS, Event, Fact, chain
+from bot.domain.events import BOT, GENESIS, Event, Fact, chain
 from bot.domain.ticking import Act
+from bot.domain.verification import (
+    Bound,
+    Go,
+    Result,
+    Run,
+    bound_from_json,
+    bound_to_json,
+    result_of,
+    run_after,
+)
 
 #: The `by` of a box that came ticked in the checklist file.
 FILE = "file"
@@ -42,6 +54,10 @@ class Tick:
     seq: int
     #: Positions of earlier steps of the same list that were still open then.
     before: tuple[int, ...] = ()
+    #: Why a person ticked it although its check does not pass; empty for an ordinary tick.
+    reason: str = ""
+    #: The event that holds the evidence of a tick by the bot; 0 for a person's.
+    evidence: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +100,43 @@ class Deployment:
     reason: str | None = None
     #: By position in the checklist.
     ticks: Mapping[int, Tick] = field(default_factory=dict)
+    #: The items a machine can verify, and the newest result of each, by position.
+    bindings: Mapping[int, Bound] = field(default_factory=dict)
+    results: Mapping[int, Result] = field(default_factory=dict)
+    #: The run of checks under way.
+    run: Run | None = None
+    go: Go | None = None
     #: The newest event and its hash.
     seq: int = 0
     head: str = GENESIS
 
     @property
     def open_items(self) -> tuple[Item, ...]:
-        """The items still to tick, in order."""
-        return tuple(item for at, item in enumerate(self.checklist.items) if at not in self.ticks)
+        """The items still to do, in order."""
+        return tuple(item for at, item in enumerate(self.checklist.items) if at not in self.done)
+
+    @cached_property
+    def done(self) -> frozenset[int]:
+        """Positions of the items that are done.
+
+        Ticked is done, with two exceptions: an item that needs its check and a person waits for both, and a
+        person's tick does not stand against a check that fails, unless they gave a reason.
+        """
+        return frozenset(position for position in self.ticks if self._is_done(position))
+
+    def _is_done(self, position: int) -> bool:
+        tick, bound = self.ticks[position], self.bindings.get(position)
+        if bound is None or tick.by == BOT or tick.reason:
+            return True
+        result = self.results.get(position)
+        if bound.human:
+            return result is not None and result.outcome.ticks
+        return result is None or result.outcome is not Outcome.FAIL
+
+    def wants_reason(self, position: int) -> bool:
+        """Whether a person who ticks this item overrules its check, and so has to say why."""
+        result = self.results.get(position)
+        return position in self.bindings and result is not None and not result.outcome.ticks
 
 
 #: Longest reason for an abort. Own choice: it stands on the card, beside everything else.
@@ -140,9 +185,10 @@ def started(
     timezone: str,
     checklist_name: str,
     checklist: Checklist,
+    bindings: Mapping[int, Bound] | None = None,
     at: datetime,
 ) -> Fact:
-    """The first fact of a deployment; it carries the checklist's copy."""
+    """The first fact of a deployment; it carries the checklist's copy and which items have checks."""
     return Fact(
         kind="deployment.started",
         actor=lead,
@@ -157,6 +203,7 @@ def started(
             "timezone": timezone,
             "checklist_name": checklist_name,
             "checklist": checklist_to_json(checklist),
+            "checks": bound_to_json(bindings or {}),
         },
     )
 
@@ -171,6 +218,8 @@ class TickOutcome:
     out_of_order: tuple[tuple[Item, Item], ...] = ()
     #: Items whose tick was kept although the person unticked a stale drawing of it.
     kept: tuple[Item, ...] = ()
+    #: Positions that were not ticked because the check does not pass: the person must say why it may be.
+    needs_reason: tuple[int, ...] = ()
 
 
 def tick(
@@ -190,6 +239,7 @@ def tick(
     facts: list[Fact] = []
     out_of_order: list[tuple[Item, Item]] = []
     kept: list[Item] = []
+    needs_reason: list[int] = []
     seq = deployment.seq
     for act in acts:
         seq += 1
@@ -197,8 +247,12 @@ def tick(
         data: dict[str, Any] = {"item": item.key, "position": act.position}
         if not act.live or act.ticked == (current is not None):
             data["moot"] = True
+        elif act.ticked and deployment.wants_reason(act.position):
+            data["moot"] = True
+            data["wanted_reason"] = True
+            needs_reason.append(act.position)
         elif act.ticked:
-            before = _open_steps_before(deployment.checklist, act.position, ticks)
+            before = open_steps_before(deployment.checklist, act.position, ticks)
             if before:
                 data["before"] = list(before)
                 out_of_order.append((item, items[before[0]]))
@@ -210,10 +264,15 @@ def tick(
             del ticks[act.position]
         kind = "item.ticked" if act.ticked else "item.unticked"
         facts.append(Fact(kind=kind, actor=user, at=at, data=data))
-    return TickOutcome(facts=tuple(facts), out_of_order=tuple(out_of_order), kept=tuple(kept))
+    return TickOutcome(
+        facts=tuple(facts),
+        out_of_order=tuple(out_of_order),
+        kept=tuple(kept),
+        needs_reason=tuple(needs_reason),
+    )
 
 
-def _open_steps_before(checklist: Checklist, position: int, ticks: Mapping[int, Tick]) -> tuple[int, ...]:
+def open_steps_before(checklist: Checklist, position: int, ticks: Mapping[int, Tick]) -> tuple[int, ...]:
     """The open steps that stand before this step in its group, at its own depth."""
     start = 0
     for section in checklist.sections:
@@ -237,6 +296,21 @@ def finished(deployment: Deployment, *, user: str, at: datetime) -> Fact:
         raise DeploymentClosed(deployment.name, deployment.phase)
     left = [item.key for item in deployment.open_items]
     return Fact(kind="deployment.finished", actor=user, at=at, data={"open_items": left})
+
+
+def announced(
+    deployment: Deployment, *, what: str, channel: str, words: str, user: str, at: datetime
+) -> Fact:
+    """Another channel is told: `notify` with words, `share` with the figures. Raises ReasonTooLong."""
+    words = " ".join(words.split())
+    if len(words) > REASON:
+        raise ReasonTooLong(len(words), limit=REASON)
+    return Fact(
+        kind="deployment.announced",
+        actor=user,
+        at=at,
+        data={"what": what, "channel": channel, "words": words},
+    )
 
 
 def aborted(deployment: Deployment, *, user: str, at: datetime, reason: str) -> Fact:
@@ -280,6 +354,7 @@ def _begin(event: Event) -> Deployment:
         checklist=checklist_from_json(data["checklist"]),
         started_at=fact.at,
         ticks=_ticked_in_the_file(data["checklist"], event),
+        bindings=bound_from_json(data.get("checks", {})),
         seq=event.seq,
         head=event.hash,
     )
@@ -305,68 +380,34 @@ def apply(state: Deployment, event: Event) -> Deployment:
     fact, data = event.fact, event.fact.data
     state = replace(state, seq=event.seq, head=event.hash)
     match fact.kind:
-        case "item.ticked" if not data.get("moot"):
-            made = Tick(by=fact.actor, at=fact.at, seq=event.seq, before=tuple(data.get("before", ())))
+        case "item.ticked" | "item.overruled" if not data.get("moot"):
+            made = Tick(
+                by=fact.actor,
+                at=fact.at,
+                seq=event.seq,
+                before=tuple(data.get("before", ())),
+                reason=data.get("reason", ""),
+                evidence=data.get("evidence", 0) if fact.actor == BOT else 0,
+            )
             return replace(state, ticks={**state.ticks, data["position"]: made})
         case "item.unticked" if not data.get("moot"):
             return replace(state, ticks={at: t for at, t in state.ticks.items() if at != data["position"]})
         case "deployment.finished":
-            return replace(state, phase=Phase.FINISHED, ended_at=fact.at, ended_by=fact.actor)
+            return replace(state, phase=Phase.FINISHED, ended_at=fact.at, ended_by=fact.actor, run=None)
         case "deployment.aborted":
             return replace(
-                state, phase=Phase.ABORTED, ended_at=fact.at, ended_by=fact.actor, reason=data["reason"]
+                state,
+                phase=Phase.ABORTED,
+                ended_at=fact.at,
+                ended_by=fact.actor,
+                reason=data["reason"],
+                run=None,
             )
+        case "deployment.go":
+            return replace(state, go=Go(by=fact.actor, at=fact.at, seq=event.seq))
+        case "check.recorded":
+            results = {**state.results, data["position"]: result_of(data["result"], event.seq)}
+            return replace(state, results=results, run=run_after(state.run, event))
+        case "checks.requested" | "checks.ended" | "checks.cancelled":
+            return replace(state, run=run_after(state.run, event))
     return state
-
-
-# ── the checklist's copy as JSON ─────────────────────────────────────────────────────────────────────────
-
-
-def checklist_to_json(checklist: Checklist) -> dict[str, Any]:
-    """The copy kept in the first event."""
-    return {
-        "title": checklist.title,
-        "sections": [
-            {
-                "title": section.title,
-                "groups": [
-                    {"title": group.title, "items": [_item_to_json(item) for item in group.items]}
-                    for group in section.groups
-                ],
-            }
-            for section in checklist.sections
-        ],
-        "triggers": list(checklist.triggers),
-        "rollback_steps": list(checklist.rollback_steps),
-    }
-
-
-def _item_to_json(item: Item) -> dict[str, Any]:
-    return {
-        "key": item.key,
-        "text": item.text,
-        "ordered": item.ordered,
-        "number": item.number,
-        "checked": item.checked,
-        "depth": item.depth,
-        "line": item.line,
-    }
-
-
-def checklist_from_json(data: Mapping[str, Any]) -> Checklist:
-    """The checklist a copy holds."""
-    return Checklist(
-        title=data["title"],
-        sections=tuple(
-            Section(
-                title=section["title"],
-                groups=tuple(
-                    Group(title=group["title"], items=tuple(Item(**item) for item in group["items"]))
-                    for group in section["groups"]
-                ),
-            )
-            for section in data["sections"]
-        ),
-        triggers=tuple(data["triggers"]),
-        rollback_steps=tuple(data["rollback_steps"]),
-    )

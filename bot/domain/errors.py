@@ -38,6 +38,16 @@ class ChecklistUnusable(DeploybotError):
         super().__init__(f"{where}: {first.message}")
 
 
+class SidecarUnusable(DeploybotError):
+    """A checklist's YAML of checks that cannot be used as it is; every problem is named at once."""
+
+    def __init__(self, path: str, problems: tuple[str, ...]) -> None:
+        self.path = path
+        self.problems = problems
+        more = f" (and {len(problems) - 1} more: `deploybot checklist explain` lists them)"
+        super().__init__(f"{path}: {problems[0]}{more if len(problems) > 1 else ''}")
+
+
 class InvalidName(DeploybotError):
     """A service, version or environment that cannot be one."""
 
@@ -78,6 +88,46 @@ class DeploymentClosed(DeploybotError):
         super().__init__(
             f"{name} is {phase} already, so nothing was changed. Start the next one with /deploy start."
         )
+
+
+class NoChecks(DeploybotError):
+    """Checks asked for where none are bound."""
+
+    def __init__(self, checklist: str, scope: str = "") -> None:
+        where = f"“{scope}” of " if scope else ""
+        super().__init__(
+            f"No item in {where}{checklist} has a check that is set up here. "
+            f"`deploybot checklist explain {checklist}` says what to fill in."
+        )
+
+
+class NothingCalled(DeploybotError):
+    """A section or item nobody finds."""
+
+    def __init__(self, words: str, *, nearest: tuple[str, ...]) -> None:
+        hint = f" Did you mean {' or '.join(f'“{one}”' for one in nearest)}?" if nearest else ""
+        super().__init__(f"No section, group or item is called “{words[:60]}”.{hint}")
+
+
+class NoRun(DeploybotError):
+    """A run that is over already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No checks are running for {name}; there is nothing to cancel.")
+
+
+class OverruleReasonMissing(DeploybotError):
+    """A check overruled without a word."""
+
+    def __init__(self) -> None:
+        super().__init__("Say in a few words why the item may be ticked although its check does not pass.")
+
+
+class NothingToOverrule(DeploybotError):
+    """A check that does not stand in the way (any more)."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"The check of “{item}” does not stand in the way any more: tick it as usual.")
 
 
 class AlreadyDeploying(DeploybotError):
@@ -143,11 +193,14 @@ class StorageFailed(DeploybotError):
 class BotNotInChannel(DeploybotError):
     """A channel the bot cannot post to."""
 
-    def __init__(self, bot: str) -> None:
-        super().__init__(
-            f"I'm not in this channel, so I can't open a thread here and started nothing. "
-            f"Type /invite {bot} and run the command again."
+    def __init__(self, bot: str, *, there: bool = False) -> None:
+        where = (
+            "that channel, so I can't write there and told nobody"
+            if there
+            else ("this channel, so I can't open a thread here and started nothing")
         )
+        place = " in it" if there else ""
+        super().__init__(f"I'm not in {where}. Type /invite {bot}{place} and run the command again.")
 
 
 class SlackRefused(DeploybotError):

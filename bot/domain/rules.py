@@ -212,7 +212,7 @@ def _comparable(value: Any, operand: Any, scale: Sequence[str]) -> tuple[float, 
             raise Undecidable(f"{show(value)} and {operand} are not both on the scale {' < '.join(scale)}")
         return scale.index(str(value)), scale.index(str(operand))
     left, right = _number(value), _number(operand)
-    if left is None or right is None or math.isnan(left):
+    if left is None or right is None or math.isnan(left) or math.isnan(right):
         raise Undecidable(f"{show(value)} cannot be compared with {operand}")
     return left, right
 
@@ -222,5 +222,5 @@ def _number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

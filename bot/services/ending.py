@@ -1,14 +1,14 @@
-"""Finish or abort a deployment."""
+"""Finish a deployment, or call it off."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 
-from bot.domain.deployment import Deployment, aborted, finished
+from bot.domain.deployment import Deployment, aborted
 from bot.domain.errors import NoSuchDeployment
-from bot.domain.events import Fact
 from bot.domain.post import PlannedPost
+from bot.domain.verification import Purpose
+from bot.services import checking
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts
 
@@ -16,29 +16,17 @@ from bot.storage import deliveries, posts
 async def finish(ports: Ports, deployment_id: int, *, user: str, delivery: str) -> Deployment:
     """End a deployment that went through; its open items are named in the history.
 
-    Raises DeploymentClosed, StorageBusy, StorageFailed.
+    Where evidence has to be looked at again first, it ends when that is done and nothing reopened.
+    Raises DeploymentClosed, NoSuchDeployment, StorageBusy, StorageFailed.
     """
-    return await _end(
-        ports, deployment_id, delivery, lambda state: finished(state, user=user, at=ports.clock.now())
-    )
+    return await checking.conclude(ports, deployment_id, Purpose.FINISH, user=user, delivery=delivery)
 
 
 async def abort(ports: Ports, deployment_id: int, *, user: str, reason: str, delivery: str) -> Deployment:
     """End a deployment that is called off.
 
-    Raises DeploymentClosed, ReasonMissing, StorageBusy, StorageFailed.
+    Raises DeploymentClosed, ReasonMissing, ReasonTooLong, StorageBusy, StorageFailed.
     """
-    return await _end(
-        ports,
-        deployment_id,
-        delivery,
-        lambda state: aborted(state, user=user, at=ports.clock.now(), reason=reason),
-    )
-
-
-async def _end(
-    ports: Ports, deployment_id: int, delivery: str, end: Callable[[Deployment], Fact]
-) -> Deployment:
     async with ports.database.write() as tx:
         state = await ports.deployments.get(tx, deployment_id, locked=True)
         if state is None:
@@ -46,8 +34,8 @@ async def _end(
         seen, _ = await deliveries.effect(tx, delivery)
         if seen:
             return state
-        after = await ports.deployments.append(tx, state, [end(state)])
         now = ports.clock.now()
+        after = await ports.deployments.append(tx, state, [aborted(state, user=user, at=now, reason=reason)])
         await posts.want(tx, deployment_id=after.id, at=now)
         notice = PlannedPost(kind="notice", key=after.phase)
         await posts.add(

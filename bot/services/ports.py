@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
+from bot.domain.check import Binding, ItemResult
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment
 from bot.domain.post import PlannedPost
@@ -71,6 +72,35 @@ class Bell(Protocol):
         """Something changed and was committed."""
 
 
+class Deeds(Protocol):
+    """What the bot itself did for a deployment."""
+
+    async def find(self, what: str) -> Mapping[str, Any] | None:
+        """The newest thing of this name, e.g. `started`, or None."""
+
+
+class Verifier(Protocol):
+    """Knows which checks verify a checklist's items, and runs them."""
+
+    def validate(self) -> None:
+        """See that the checks of every checklist can be used. Raises SidecarUnusable."""
+
+    def bindings(
+        self, checklist: str, *, service: str, version: str, environment: str
+    ) -> Mapping[str, Binding]:
+        """By item key; empty for a checklist without checks. Raises ChecklistUnusable, SidecarUnusable."""
+
+    async def run(
+        self,
+        deployment: Deployment,
+        keys: Sequence[str],
+        *,
+        deeds: Deeds,
+        on_result: Callable[[ItemResult], Awaitable[None]],
+    ) -> None:
+        """Run the checks of these items, each result handed on as it comes. Raises SidecarUnusable."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """Everything the services reach the world through."""
@@ -81,3 +111,4 @@ class Ports:
     library: Library
     layout: Layout
     bell: Bell
+    verifier: Verifier

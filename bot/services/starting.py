@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy.exc import IntegrityError
 
+from bot.domain.check import Binding
+from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment, Target, checked_target, slug, started
 from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding
+from bot.domain.verification import Bound
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts
 
@@ -36,7 +40,7 @@ class StartRequest:
 async def start(ports: Ports, request: StartRequest) -> Deployment:
     """Start a deployment, or return the one this delivery started before.
 
-    Raises InvalidName, ChecklistUnusable, AlreadyDeploying, StorageBusy, StorageFailed.
+    Raises InvalidName, ChecklistUnusable, SidecarUnusable, AlreadyDeploying, StorageBusy, StorageFailed.
     """
     target = checked_target(request.service, request.version, request.environment)
     checklist = ports.library.load(request.checklist)
@@ -51,6 +55,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
             line=0, message="it holds no boxes to tick: write items as `- [ ] text`", fatal=True
         )
         raise ChecklistUnusable(request.checklist, (nothing,))
+    bindings = ports.verifier.bindings(request.checklist, **variables)
     now = ports.clock.now()
     begin = partial(
         started,
@@ -61,16 +66,19 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         timezone=request.timezone,
         checklist_name=request.checklist,
         checklist=checklist,
+        bindings=_ready(checklist, bindings),
         at=now,
     )
     try:
         async with ports.database.write() as tx:
+            # In this order: where another replica starts it for the same delivery between the two looks, the
+            # second one sees that, and nobody is told that their own deployment is in their way.
+            holder = await ports.deployments.holder(tx, request.team, target)
             seen, deployment_id = await deliveries.effect(tx, request.delivery)
             if seen and deployment_id is not None:
                 again = await ports.deployments.get(tx, deployment_id)
                 assert again is not None
                 return again
-            holder = await ports.deployments.holder(tx, request.team, target)
             if holder is not None:
                 raise held_by(holder)
             placeholder = uuid.uuid4().hex
@@ -85,6 +93,16 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         return await _after_a_race(ports, request, target)
     ports.bell.ring()
     return state
+
+
+def _ready(checklist: Checklist, bindings: Mapping[str, Binding]) -> dict[int, Bound]:
+    """The items whose checks can run here, by position: what is not set up is for a person alone."""
+    ready = {}
+    for position, item in enumerate(checklist.items):
+        binding = bindings.get(item.key)
+        if binding is not None and binding.checks and not binding.missing and not binding.forbidden:
+            ready[position] = Bound(human=binding.human, cheap=binding.cheap)
+    return ready
 
 
 async def _after_a_race(ports: Ports, request: StartRequest, target: Target) -> Deployment:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 #: In the order of the help.
-COMMANDS = ("start", "status", "list", "finish", "abort", "help")
+COMMANDS = ("start", "status", "list", "check", "notify", "share", "go", "finish", "abort", "help")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,38 @@ class Finish:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Check:
+    """Run checks. The first word of `words` may be a deployment's name, the rest says which."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopChecks:
+    """Stop the checks that are running."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tell:
+    """Tell another channel of the deployment: words (`notify`), or the figures (`share`)."""
+
+    #: `notify` or `share`.
+    what: str
+    #: Slack channel id; empty where the person named none.
+    channel: str = ""
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveGo:
+    """Look at the evidence again and give Go."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Abort:
     """Call a deployment off. The first word of `words` may be its name."""
 
@@ -67,7 +99,11 @@ class NotUnderstood:
     nearest: str = ""
 
 
-Command = Start | Status | ListOpen | Finish | Abort | Help | NotUnderstood
+Command = (
+    Start | Status | ListOpen | Check | StopChecks | Tell | GiveGo | Finish | Abort | Help | NotUnderstood
+)
+#: A channel as Slack escapes it (Slack docs: formatting, "Linking to channels").
+_CHANNEL = re.compile(r"<#([A-Z0-9]+)(?:\|[^>]*)?>")
 
 
 def typed(text: str) -> str:
@@ -83,10 +119,12 @@ def typed(text: str) -> str:
 
 
 def parse(text: str) -> Command:
-    """The command in a text that `typed` returned. Never raises."""
-    first, _, rest = text.strip().partition(" ")
+    """The command in a text as Slack sends it. Never raises."""
+    first, _, rest = typed(text).partition(" ")
     rest = rest.strip()
     match first.casefold():
+        case "notify" | "share" as what:
+            return _tell(what, text)
         case "" | "help" | "?":
             return Help()
         case "start":
@@ -95,6 +133,10 @@ def parse(text: str) -> Command:
             return _one_name("status", rest, Status)
         case "list":
             return ListOpen() if not rest else _too_much("list", rest)
+        case "check":
+            return _check(rest)
+        case "go":
+            return _one_name("go", rest, GiveGo)
         case "finish":
             return _one_name("finish", rest, Finish)
         case "abort":
@@ -129,7 +171,25 @@ def _start(rest: str) -> Command:
     return Start(service=service, version=version, environment=environment, checklist=checklist)
 
 
-def _one_name(command: str, rest: str, kind: type[Status] | type[Finish]) -> Command:
+def _tell(what: str, text: str) -> Command:
+    channel = _CHANNEL.search(text)
+    _, _, rest = typed(_CHANNEL.sub("", text, count=1)).partition(" ")
+    words = " ".join(rest.split())
+    if what == "notify" and not channel:
+        return NotUnderstood(why="notify needs a channel, like `notify #stakeholders we deploy at noon`.")
+    if what == "share" and words:
+        return _too_much("share", words)
+    return Tell(what=what, channel=channel[1] if channel else "", words=words)
+
+
+def _check(rest: str) -> Command:
+    first, _, name = rest.partition(" ")
+    if first.casefold() in ("stop", "cancel") and " " not in name.strip():
+        return StopChecks(name=name.strip())
+    return Check(words=rest)
+
+
+def _one_name(command: str, rest: str, kind: type[Status] | type[Finish] | type[GiveGo]) -> Command:
     return kind(name=rest) if " " not in rest else _too_much(command, rest.split(" ", 1)[1])
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bot.domain.deployment import Deployment
 from bot.domain.errors import AlreadyDeploying, BotNotInChannel, NoSuchDeployment, SlackRefused
-from bot.services import ending, finding, starting
+from bot.domain.verification import Purpose
+from bot.services import announcing, checking, ending, finding, starting
 from bot.services.ports import Ports
 from bot.services.starting import DEFAULT_CHECKLIST, StartRequest
 from bot.slack import commands
@@ -64,7 +66,7 @@ class Conversation:
 
     async def answer(self, asked: Asked) -> Answer:
         """The answer to a typed command. Raises DeploybotError with the sentence to show."""
-        match commands.parse(commands.typed(asked.text)):
+        match commands.parse(asked.text):
             case commands.Start() as start:
                 return await self._start(asked, start)
             case commands.Status(name=name):
@@ -73,6 +75,14 @@ class Conversation:
                 return await self._list(asked)
             case commands.Finish(name=name):
                 return await self._finish(asked, name)
+            case commands.Check(words=rest):
+                return await self._check(asked, rest)
+            case commands.StopChecks(name=name):
+                return await self._stop_checks(asked, name)
+            case commands.Tell() as tell:
+                return await self._tell(asked, tell)
+            case commands.GiveGo(name=name):
+                return await self._go(asked, name)
             case commands.Abort(words=rest):
                 return await self._abort(asked, rest)
             case commands.Help():
@@ -212,7 +222,7 @@ class Conversation:
             post = await finding.card(self._ports, deployment.id)
             link = None if post is None else self._gateway.link(post.channel, post.ts)
             title = f"<{link}|{escape(deployment.name)}>" if link else escape(deployment.name)
-            done, total = len(deployment.ticks), len(deployment.checklist.items)
+            done, total = len(deployment.done), len(deployment.checklist.items)
             summary = escape(card.summary(deployment, names, now))
             lines.append(f"{words.bar(done, total)}  *{title}*: {summary}")
         if len(found) > DESCRIBED:
@@ -229,8 +239,8 @@ class Conversation:
             return _which("finish", found)
         only = found[0]
         if not only.phase.open or not only.open_items:
-            await ending.finish(self._ports, only.id, user=asked.user, delivery=asked.delivery)
-            return SILENCE
+            state = await ending.finish(self._ports, only.id, user=asked.user, delivery=asked.delivery)
+            return told_of_conclusion(state, Purpose.FINISH)
         if asked.can_open_view:
             return Answer(view=modals.finish(only))
         text = escape(f"{len(only.open_items)} items of {only.target} are still open.")
@@ -269,6 +279,71 @@ class Conversation:
         text = f"Several are open here: {names}. Say which: `{asked.prefix} abort {found[0].name} REASON`."
         return Answer(text=escape(text))
 
+    # ── checks, Go ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _check(self, asked: Asked, rest: str) -> Answer:
+        first, _, more = rest.partition(" ")
+        found: Sequence[Deployment] = []
+        if finding.looks_like_a_name(first):
+            with contextlib.suppress(NoSuchDeployment):
+                found, rest = [await finding.named(self._ports, asked.team, first)], more.strip()
+        found = found or await self._meant(asked)
+        if not found:
+            return Answer(text=_nothing_open(asked))
+        if len(found) > 1:
+            return _which("check", found, action=Action.CHOOSE_CHECK)
+        result = await checking.request(
+            self._ports, found[0].id, words=rest, user=asked.user, delivery=asked.delivery
+        )
+        return told_of_checks(result)
+
+    async def _stop_checks(self, asked: Asked, name: str) -> Answer:
+        found = [await self._named(asked, name)] if name else await self._meant(asked)
+        running = [deployment for deployment in found if deployment.run is not None]
+        if not running:
+            return Answer(text="No checks are running here.")
+        if len(running) > 1:
+            text = (
+                f"Checks are running for several: `{asked.prefix} check stop {running[0].name}` says which."
+            )
+            return Answer(text=escape(text))
+        await checking.cancel(self._ports, running[0].id, user=asked.user, delivery=asked.delivery)
+        return SILENCE
+
+    async def _tell(self, asked: Asked, tell: commands.Tell) -> Answer:
+        found = await self._meant(asked)
+        if not found:
+            return Answer(text=_nothing_open(asked))
+        if len(found) > 1:
+            names = ", ".join(escape(deployment.name) for deployment in found[:DESCRIBED])
+            text = f"Several are open here ({names}): mention me in the thread of the one you mean."
+            return Answer(text=text)
+        channel = tell.channel or asked.channel
+        if not await self._may_post(channel):
+            raise BotNotInChannel(f"@{self.bot_name}", there=True)
+        await announcing.announce(
+            self._ports,
+            found[0].id,
+            what=tell.what,
+            channel=channel,
+            words=tell.words,
+            user=asked.user,
+            delivery=asked.delivery,
+        )
+        return Answer(text=f"Told <#{channel}>.") if channel != asked.channel else SILENCE
+
+    async def _go(self, asked: Asked, name: str) -> Answer:
+        found = [await self._named(asked, name)] if name else await self._meant(asked)
+        if not found:
+            return Answer(text=_nothing_open(asked))
+        if len(found) > 1:
+            text = f"Several are open here. Say which: `{asked.prefix} go {found[0].name}`."
+            return Answer(text=escape(text))
+        state = await checking.conclude(
+            self._ports, found[0].id, Purpose.GO, user=asked.user, delivery=asked.delivery
+        )
+        return told_of_conclusion(state, Purpose.GO)
+
     async def _meant(self, asked: Asked) -> Sequence[Deployment]:
         """The deployment of the thread, else the open ones of the channel."""
         here = await self._here(asked)
@@ -300,11 +375,32 @@ def _nothing_open(asked: Asked) -> str:
     )
 
 
-def _which(command: str, found: Sequence[Deployment]) -> Answer:
+def told_of_checks(asked: checking.Asked) -> Answer:
+    """What the person who asked for checks gets to see at once."""
+    name, items = asked.deployment.name, "1 item" if asked.items == 1 else f"{asked.items} items"
+    if asked.joined:
+        joined = f"{items} joined them" if asked.items else "yours are among them"
+        said = f"Checks are running for {name} already; {joined}."
+    else:
+        said = f"Checking {items} of {name}; what I find appears in the thread."
+    return Answer(text=escape(said))
+
+
+def told_of_conclusion(state: Deployment, purpose: Purpose) -> Answer:
+    """That evidence is looked at first; nothing where it is done already, the thread says so."""
+    run = state.run
+    if run is None or run.purpose is not purpose:
+        return SILENCE
+    then = "finish" if purpose is Purpose.FINISH else "give Go"
+    count = "1 item" if len(run.pending) == 1 else f"{len(run.pending)} items"
+    return Answer(text=f"I look at the evidence of {count} again, then {then} if it still holds.")
+
+
+def _which(command: str, found: Sequence[Deployment], *, action: Action = Action.CHOOSE) -> Answer:
     text = f"Several deployments are open in this channel. Which one do you want to {command}?"
     select: dict[str, Any] = {
         "type": "static_select",
-        "action_id": Action.CHOOSE.value,
+        "action_id": action.value,
         "placeholder": {"type": "plain_text", "text": "Choose a deployment"},
         "options": modals.choices(found),
     }

@@ -102,6 +102,8 @@ class Identity:
     team: str
     team_name: str
     user: str
+    #: The bot's own id (`B…`), under which its messages come back.
+    bot: str
     #: Slack's handle of the bot.
     name: str
     url: str
@@ -157,6 +159,7 @@ class Gateway:
             team=str(response["team_id"]),
             team_name=str(response.get("team", "")),
             user=str(response["user_id"]),
+            bot=str(response.get("bot_id", "")),
             name=str(response.get("user", "deploybot")),
             url=self.workspace_url,
             scopes=frozenset(scope.strip() for scope in scopes.split(",") if scope.strip()),
@@ -224,9 +227,13 @@ class Gateway:
             arguments["thread_ts"] = thread_ts
         await self.call("chat.postEphemeral", **arguments)
 
-    async def open_view(self, trigger_id: str, view: Mapping[str, Any]) -> None:
-        """Open a modal. A trigger_id lives for 3 s and works once. Raises SlackFailure."""
-        await self.call("views.open", timeout=2.5, trigger_id=trigger_id, view=dict(view))
+    async def open_view(self, trigger_id: str, view: Mapping[str, Any], *, on_top: bool = False) -> None:
+        """Open a modal, `on_top` of one that is open. A trigger_id lives for 3 s and works once.
+
+        Raises SlackFailure.
+        """
+        method = "views.push" if on_top else "views.open"
+        await self.call(method, timeout=2.5, trigger_id=trigger_id, view=dict(view))
 
     def link(self, channel: str, ts: str | None) -> str | None:
         """A link to a message, in the form chat.getPermalink gives; None before it is posted."""

@@ -21,6 +21,13 @@ class Action(StrEnum):
     ABORT = "abort"
     CHOOSE = "choose"
     OPEN_START = "open_start"
+    RUN_CHECKS = "run_checks"
+    CANCEL_CHECKS = "cancel_checks"
+    RESULTS = "results"
+    EVIDENCE = "evidence"
+    OVERRULE = "overrule"
+    CHOOSE_CHECK = "choose_check"
+    GO = "go"
 
 
 class View(StrEnum):
@@ -29,6 +36,7 @@ class View(StrEnum):
     START = "start"
     FINISH = "finish"
     ABORT = "abort"
+    OVERRULE = "overrule"
 
 
 class Field(StrEnum):
@@ -44,6 +52,39 @@ class Field(StrEnum):
 
 #: `event_type` of the metadata every post carries (Slack docs: message metadata).
 POST_EVENT = "deploybot_post"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """Items of a deployment, as a button's value."""
+
+    deployment_id: int
+    #: Positions of the first and the last item; both -1 for all of them.
+    first: int = -1
+    last: int = -1
+
+    def write(self) -> str:
+        """The `value`."""
+        return f"{self.deployment_id}.{self.first}.{self.last}"
+
+    @classmethod
+    def read(cls, value: object) -> Scope:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        try:
+            deployment_id, first, last = (int(part) for part in str(value).split("."))
+        except ValueError as error:
+            raise ForeignClick from error
+        if not -1 <= first <= last:
+            raise ForeignClick
+        return cls(deployment_id=deployment_id, first=first, last=last)
+
+    def positions(self, total: int) -> range:
+        """The positions, of a checklist with so many items. Raises ForeignClick beyond them."""
+        if self.first < 0:
+            return range(total)
+        if self.last >= total:
+            raise ForeignClick
+        return range(self.first, self.last + 1)
 
 
 @dataclass(frozen=True, kw_only=True)

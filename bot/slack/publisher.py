@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.domain.deployment import Deployment
+from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
+from bot.domain.events import BOT
 from bot.services.ports import Clock
-from bot.slack.blocks import card, notices, rollback, section, words
+from bot.slack.blocks import announcements, card, notices, rollback, section, words
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.pacing import RateLimits, due_at
 from bot.storage import posts
@@ -195,7 +196,7 @@ class Publisher:
             deployment = await self._deployments.get(tx, claimed.deployment_id)
             root = await posts.card(tx, claimed.deployment_id)
         assert deployment is not None
-        thread_ts = None if claimed.kind == "card" or root is None else root.ts
+        thread_ts = None if claimed.kind in ("card", "announcement") or root is None else root.ts
         return _Job(post=claimed, deployment=deployment, thread_ts=thread_ts, lost_since=claimed.attempted_at)
 
     async def _deliver(self, job: _Job) -> None:
@@ -233,7 +234,7 @@ class Publisher:
 
     async def _draw(self, job: _Job) -> words.Drawing:
         deployment, post = job.deployment, job.post
-        names = await self._gateway.names(_people_in(deployment))
+        names = await self._gateway.names(_people_in(deployment, post))
         match post.kind:
             case "card":
                 return card.draw(deployment, names=names, now=self._clock.now())
@@ -242,9 +243,19 @@ class Publisher:
                 return section.draw(deployment, part, post_id=post.id, revision=post.wanted, names=names)
             case "rollback":
                 return rollback.draw(deployment)
+            case "announcement":
+                root = await self._root(deployment.id)
+                link = None if root is None else self._gateway.link(root.channel, root.ts)
+                return announcements.draw(
+                    deployment, post.content, link=link, names=names, now=self._clock.now()
+                )
             case "notice":
-                return notices.draw(deployment, post.key, names=names)
+                return notices.draw(deployment, post.key, post.content, names=names)
         raise ValueError(f"no drawing for a post of kind {post.kind}")
+
+    async def _root(self, deployment_id: int) -> Post | None:
+        async with self._database.read() as tx:
+            return await posts.card(tx, deployment_id)
 
     async def _slack_failed(self, post: Post, failure: SlackFailure) -> None:
         wait = min(RETRY_S * 2**post.failures, LONGEST_RETRY_S)
@@ -299,7 +310,8 @@ def _sendable(waiting: Sequence[Post], now: datetime) -> list[Post]:
             sendable.append(post)
             failing = post.retry_at is not None and post.retry_at > now
             own_fault = any(code in (post.problem or "") for code in _ITS_OWN_FAULT)
-            if post.kind == "card" or not (failing and own_fault):
+            elsewhere = post.kind == "announcement"
+            if post.kind == "card" or not (failing and (own_fault or elsewhere)):
                 held.add(post.deployment_id)
     return sendable
 
@@ -309,8 +321,11 @@ def _in_order(sendable: Sequence[Post]) -> list[Post]:
     return sorted(sendable, key=lambda post: (post.ts is not None, post.kind == "card", post.first_wanted_at))
 
 
-def _people_in(deployment: Deployment) -> list[str]:
+def _people_in(deployment: Deployment, post: Post) -> list[str]:
     people = {tick.by for tick in deployment.ticks.values()} | {deployment.lead}
     if deployment.ended_by is not None:
         people.add(deployment.ended_by)
-    return sorted(user for user in people if user not in {"bot", "file"})
+    if deployment.go is not None:
+        people.add(deployment.go.by)
+    people |= {str(post.content.get(name) or BOT) for name in ("by", "cancelled_by")}
+    return sorted(people - {BOT, FILE})

@@ -66,7 +66,7 @@ class Database:
                 },
             )
         if self.url.database and self.url.database != ":memory:":
-            Path(self.url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(self.url.database).expanduser().parent)
         engine = create_async_engine(self.url, connect_args={"timeout": LOCK_WAIT_S})
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -96,6 +96,13 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageFailed(f"its folder {folder} cannot be made: {error.strerror}") from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 from sqlalchemy import Row, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain.deployment import Deployment, Phase, Target, Tick, checklist_from_json, extend, fold
+from bot.domain.check import Outcome
+from bot.domain.checklist import Checklist, checklist_from_json
+from bot.domain.deployment import Deployment, Phase, Target, Tick, extend, fold
 from bot.domain.events import GENESIS, Event, Fact, canonical, chain
-from bot.storage.schema import deployments, events, ticks
+from bot.domain.verification import Bound, Go, Result, bound_from_json, run_from_json, run_to_json
+from bot.storage.schema import deployments, events, results, ticks
 
 #: How many deployments' states are kept in memory. A state of 107 items is about 100 kB.
 CACHED = 200
@@ -124,6 +127,28 @@ class Deployments:
         """Every deployment's id, in order."""
         return list((await tx.execute(select(deployments.c.id).order_by(deployments.c.id))).scalars())
 
+    async def running(self, tx: AsyncConnection) -> list[Deployment]:
+        """The deployments with a run of checks under way, oldest first."""
+        query = select(deployments).where(
+            deployments.c.phase == Phase.IN_PROGRESS, deployments.c.run.is_not(None)
+        )
+        return [
+            await self._state(tx, row) for row in (await tx.execute(query.order_by(deployments.c.id))).all()
+        ]
+
+    async def event(self, tx: AsyncConnection, deployment_id: int, seq: int) -> Event | None:
+        """One event of a deployment, or None."""
+        query = select(events).where(events.c.deployment_id == deployment_id, events.c.seq == seq)
+        row = (await tx.execute(query)).one_or_none()
+        return None if row is None else _event(row)
+
+    async def since(self, tx: AsyncConnection, deployment_id: int, seq: int, kind: str) -> list[Event]:
+        """The events of this kind after event `seq`, in order."""
+        query = select(events).where(
+            events.c.deployment_id == deployment_id, events.c.seq > seq, events.c.kind == kind
+        )
+        return [_event(row) for row in (await tx.execute(query.order_by(events.c.seq))).all()]
+
     async def history(self, tx: AsyncConnection, deployment_id: int) -> list[Event]:
         """Every event of a deployment, in order."""
         query = select(events).where(events.c.deployment_id == deployment_id).order_by(events.c.seq)
@@ -139,6 +164,7 @@ class Deployments:
     async def rebuild(self, tx: AsyncConnection, state: Deployment) -> None:
         """Make the projections of this deployment again from a state folded from its events."""
         await tx.execute(delete(ticks).where(ticks.c.deployment_id == state.id))
+        await tx.execute(delete(results).where(results.c.deployment_id == state.id))
         await _project(tx, None, state)
         self._keep(state)
 
@@ -147,8 +173,11 @@ class Deployments:
         if kept is not None and kept.head == row.head and kept.phase == row.phase:
             self._kept.move_to_end(row.id)
             return kept
-        checklist = kept.checklist if kept is not None else await _checklist(tx, row.id)
+        checklist, bindings = (
+            (kept.checklist, kept.bindings) if kept is not None else await _copies(tx, row.id)
+        )
         stored = await tx.execute(select(ticks).where(ticks.c.deployment_id == row.id))
+        found = await tx.execute(select(results).where(results.c.deployment_id == row.id))
         state = Deployment(
             id=row.id,
             name=row.name,
@@ -165,9 +194,20 @@ class Deployments:
             ended_by=row.ended_by,
             reason=row.reason,
             ticks={
-                t.position: Tick(by=t.by, at=t.at, seq=t.seq, before=tuple(json.loads(t.before)))
+                t.position: Tick(
+                    by=t.by,
+                    at=t.at,
+                    seq=t.seq,
+                    before=tuple(json.loads(t.before)),
+                    reason=t.reason or "",
+                    evidence=t.evidence or 0,
+                )
                 for t in stored
             },
+            bindings=bindings,
+            results={r.position: _result(r) for r in found},
+            run=None if row.run is None else run_from_json(json.loads(row.run)),
+            go=None if row.go_at is None else Go(by=row.go_by, at=row.go_at, seq=row.go_seq),
             seq=row.seq,
             head=row.head,
         )
@@ -181,9 +221,23 @@ class Deployments:
             self._kept.popitem(last=False)
 
 
-async def _checklist(tx: AsyncConnection, deployment_id: int) -> Any:
+async def _copies(tx: AsyncConnection, deployment_id: int) -> tuple[Checklist, dict[int, Bound]]:
+    """What the first event keeps: the checklist, and which of its items have checks."""
     query = select(events.c.data).where(events.c.deployment_id == deployment_id, events.c.seq == 1)
-    return checklist_from_json(json.loads((await tx.execute(query)).scalar_one())["checklist"])
+    data = json.loads((await tx.execute(query)).scalar_one())
+    return checklist_from_json(data["checklist"]), bound_from_json(data.get("checks", {}))
+
+
+def _result(row: Row[Any]) -> Result:
+    return Result(
+        outcome=Outcome(row.outcome),
+        said=row.said,
+        at=row.at,
+        expires_at=row.expires_at,
+        seq=row.seq,
+        ms=row.ms,
+        facts=json.loads(row.facts),
+    )
 
 
 async def _insert_events(tx: AsyncConnection, added: Sequence[Event]) -> None:
@@ -225,13 +279,25 @@ async def _project(tx: AsyncConnection, before: Deployment | None, after: Deploy
             "at": tick.at,
             "seq": tick.seq,
             "before": json.dumps(tick.before),
+            "reason": tick.reason or None,
+            "evidence": tick.evidence or None,
         }
         for at, tick in after.ticks.items()
         if known.get(at) != tick
     ]
     if new:
         await tx.execute(insert(ticks), new)
+    await _project_results(tx, before, after)
     values: dict[str, Any] = {"seq": after.seq, "head": after.head}
+    if before is None or before.run != after.run:
+        values["run"] = None if after.run is None else canonical(run_to_json(after.run))
+    if before is None or before.go != after.go:
+        go = after.go
+        values |= {
+            "go_by": go and go.by,
+            "go_at": go and go.at,
+            "go_seq": go and go.seq,
+        }
     if before is None or before.phase != after.phase:
         values |= {
             "name": after.name,
@@ -241,3 +307,30 @@ async def _project(tx: AsyncConnection, before: Deployment | None, after: Deploy
             "reason": after.reason,
         }
     await tx.execute(update(deployments).where(deployments.c.id == after.id).values(values))
+
+
+async def _project_results(tx: AsyncConnection, before: Deployment | None, after: Deployment) -> None:
+    known = before.results if before is not None else {}
+    changed = {at: result for at, result in after.results.items() if known.get(at) is not result}
+    if not changed:
+        return
+    await tx.execute(
+        delete(results).where(results.c.deployment_id == after.id, results.c.position.in_(list(changed)))
+    )
+    await tx.execute(
+        insert(results),
+        [
+            {
+                "deployment_id": after.id,
+                "position": position,
+                "outcome": result.outcome.value,
+                "said": result.said,
+                "at": result.at,
+                "expires_at": result.expires_at,
+                "seq": result.seq,
+                "ms": result.ms,
+                "facts": canonical(result.facts),
+            }
+            for position, result in changed.items()
+        ],
+    )

@@ -91,7 +91,7 @@ async def want(
     if only is not None:
         query = query.where(or_(posts.c.id.in_(list(only)), posts.c.kind == "card"))
     else:
-        query = query.where(posts.c.kind != "notice")
+        query = query.where(posts.c.kind.not_in(["notice", "announcement"]))
     up_to_date = posts.c.wanted == posts.c.shown
     await tx.execute(
         query.values(
@@ -100,6 +100,20 @@ async def want(
             last_wanted_at=at,
         )
     )
+
+
+async def holding(tx: AsyncConnection, deployment_id: int, positions: Iterable[int]) -> set[int]:
+    """The ids of the deployment's section messages that show any of these positions."""
+    wanted = set(positions)
+    query = select(posts.c.id, posts.c.content).where(
+        posts.c.deployment_id == deployment_id, posts.c.kind == "section"
+    )
+    found = set()
+    for row in await tx.execute(query):
+        content = json.loads(row.content)
+        if any(content["first"] <= position <= content["last"] for position in wanted):
+            found.add(row.id)
+    return found
 
 
 async def pending(tx: AsyncConnection) -> list[Post]:
@@ -201,6 +215,18 @@ async def card(tx: AsyncConnection, deployment_id: int) -> Post | None:
     """The root of a deployment's thread."""
     query = select(posts).where(posts.c.deployment_id == deployment_id, posts.c.kind == "card")
     row = (await tx.execute(query)).one_or_none()
+    return None if row is None else _post(row)
+
+
+async def announcement(tx: AsyncConnection, deployment_id: int, sign: str) -> Post | None:
+    """The newest announcement whose key begins so, of those Slack has."""
+    query = select(posts).where(
+        posts.c.deployment_id == deployment_id,
+        posts.c.kind == "announcement",
+        posts.c.key.startswith(sign, autoescape=True),
+        posts.c.ts.is_not(None),
+    )
+    row = (await tx.execute(query.order_by(posts.c.id.desc()).limit(1))).one_or_none()
     return None if row is None else _post(row)
 
 

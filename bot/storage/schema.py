@@ -10,6 +10,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -74,6 +75,10 @@ deployments = Table(
     Column("ended_at", Instant),
     Column("ended_by", String(32)),
     Column("reason", Text),
+    Column("run", Text),
+    Column("go_by", String(32)),
+    Column("go_at", Instant),
+    Column("go_seq", Integer),
     Column("seq", Integer, nullable=False),
     Column("head", String(64), nullable=False),
     UniqueConstraint("team", "name"),
@@ -114,6 +119,32 @@ ticks = Table(
     Column("at", Instant, nullable=False),
     Column("seq", Integer, nullable=False),
     Column("before", Text, nullable=False),
+    Column("reason", Text),
+    Column("evidence", Integer),
+)
+
+#: The newest result of each item's checks: a projection; the evidence stays in the events.
+results = Table(
+    "results",
+    metadata,
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("outcome", String(16), nullable=False),
+    Column("said", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("ms", Float, nullable=False),
+    Column("facts", Text, nullable=False),
+)
+
+#: Which process is running a deployment's checks, so that no two do.
+run_leases = Table(
+    "run_leases",
+    metadata,
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("until", Instant, nullable=False),
 )
 
 #: Every selection received, so that a click counts once and stale screens are read right.

@@ -246,12 +246,14 @@ class Client:
         return {}
 
     async def read(self, given: Json) -> Json:
-        """Everything up to a message has been read."""
+        """Everything up to a message has been read, in a channel or in one of its threads."""
         user = self._user(given)
         channel = self._channel(given, user)
-        self._base.state.mark_read(f"{user}|{channel['id']}", str(given.get("ts") or ""))
+        place = [user, channel["id"], *filter(None, [str(given.get("thread_ts") or "")])]
+        self._base.state.mark_read("|".join(place), str(given.get("ts") or ""))
         self._parts.messages.tell_unread(user, channel)
-        return {}
+        unread, mentions = self._parts.messages.unread(user, channel)
+        return {"unread": unread, "mentions": mentions}
 
     async def home(self, given: Json) -> Json:
         """Open an app's home."""

@@ -23,6 +23,11 @@ class Clock:
         """Seconds since the epoch, as the workspace sees them."""
         return self._real() + self._offset
 
+    @property
+    def offset(self) -> float:
+        """How many seconds this clock is ahead of the machine's."""
+        return self._offset
+
     def monotonic(self) -> float:
         """Seconds that never jump: for rate limits and for measuring how long something took."""
         return self._monotonic()

@@ -44,6 +44,7 @@ class Parts:
             if inspect.isawaitable(moved):
                 await moved
         now = self.base.clock.forward(seconds)
+        self.base.store.put("clock", "offset", self.base.clock.offset)
         self.base.audience.tell_all({"type": "clock", "now": now})
         return now
 

@@ -80,6 +80,7 @@ class Workspace:
             audience=Audience(),
         )
         self._base.state.load()
+        self.clock.forward(next((ahead for _, ahead in store.load("clock")), 0.0))
         self.clock.not_before(self._base.state.newest_stamp())
         store.commit_now()
         self._parts = wire(self._base, on_forward)

@@ -80,6 +80,21 @@ class Player:
         """Write in the open thread."""
         await self.types(text, place="Reply in thread")
 
+    def channel(self, name: str) -> Locator:
+        """The entry of a channel, a person or an app in the sidebar."""
+        return self.page.locator(".side-entry").filter(has=self.page.get_by_text(name, exact=True))
+
+    async def goes_to(self, name: str) -> None:
+        """Click a channel or a person in the sidebar."""
+        await self.channel(name).click()
+        await expect(self.channel(name)).to_have_attribute("aria-current", "page")
+
+    async def acts_as(self, name: str) -> None:
+        """Become somebody else on the same page."""
+        await self.page.get_by_role("button", name=re.compile("^Acting as")).click()
+        await self.page.get_by_role("menuitemradio", name=name).click()
+        await expect(self.page.get_by_role("button", name=re.compile("^Acting as"))).to_contain_text(name)
+
     async def opens_the_thread(self, *, of: str = "") -> None:
         """Click the reply bar under the newest card, or under the one with this text."""
         card = self.page.locator("#messages article", has_text=of).last if of else self.card

@@ -153,3 +153,49 @@ async def test_everything_can_be_done_with_the_keyboard(bot: Application, ana: P
     # The redraw put a new box in place of the old one, and the focus went along.
     focused = await ana.page.evaluate("document.activeElement.closest('label')?.innerText ?? ''")
     assert "Audit logging is enabled" in focused
+
+
+async def test_unread_marks_belong_to_the_person_and_the_channel(
+    stage: Stage, bot: Application, ana: Player, ben: Player
+) -> None:
+    await ben.goes_to("general")
+    await ben.types("look at this, @ana", place="Message #general")
+    await ana.sees("ben in #general", where=ana.page.locator("#toasts"))
+    await expect(ana.channel("general").locator(".badge")).to_have_text("1", timeout=15_000)
+    await ana.goes_to("general")
+    await expect(ana.channel("general").locator(".badge")).to_have_count(0, timeout=15_000)
+    # A channel with an older message, and another person on the same page, are read just the same.
+    await ben.goes_to("random")
+    await stage.carla.types("good morning")
+    await ana.acts_as("Carla Rossi")
+    await expect(ana.channel("general")).not_to_have_class(re.compile("unread"), timeout=15_000)
+    await ana.goes_to("deploys")
+    await ana.page.locator("article", has_text="good morning").hover()
+    await ana.page.get_by_role("button", name="Reply in thread").last.click()
+    await stage.ben.types("@carla here", thread_ts=(await stage.carla.history())[-1]["ts"])
+    await ana.sees("here", where=ana.thread)
+    await expect(ana.channel("deploys").locator(".badge")).to_have_count(0, timeout=15_000)
+    await expect(ana.channel("deploys")).not_to_have_class(re.compile("unread"), timeout=15_000)
+
+
+async def test_people_write_to_each_other_directly(bot: Application, ana: Player, ben: Player) -> None:
+    await ana.page.keyboard.press("Control+k")
+    await ana.page.get_by_role("textbox", name="Jump to").fill("ben")
+    await ana.page.keyboard.press("Enter")
+    await ana.sees("This is the very beginning of ben")
+    await ana.types("are you there?", place="Message ben")
+    await expect(ben.page.locator(".side-entry", has_text="ana").locator(".badge")).to_have_text(
+        "1", timeout=15_000
+    )
+    await ben.goes_to("ana")
+    await ben.sees("are you there?", where=ben.page.locator("#messages"))
+
+
+async def test_the_page_says_that_the_clock_is_ahead(house: House) -> None:
+    ana = await house.enters(ANA)
+    await ana.page.get_by_role("button", name="Inspector").click()
+    await ana.page.get_by_role("tab", name="Clock").click()
+    await ana.page.get_by_role("button", name="Forward 1 h").click()
+    await ana.sees("clock is 1 h ahead")
+    await ana.page.reload()
+    await ana.sees("clock is 1 h ahead")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from playwright.async_api import expect
+
 from bot.app import Application
 from tests.acceptance.browser import House
 from tests.makers import ANA, BEN
@@ -26,6 +28,7 @@ async def test_the_tour_of_the_readme_can_be_taken(bot: Application, house: Hous
         await ben.ticks(item)
     await ana.sees_ticked("Static assets are", by="ben")
     assert await bot.settle(within=15)
+    await expect(ana.page.locator(".toast")).to_have_count(0, timeout=15_000)
     await ana.thread.locator(".messages").evaluate("box => { box.scrollTop = 360 }")
     await ana.looks(str(pictures / "thread.png"))
     await ben.thread.locator("label.bk-box", has_text="3. Run final tests").scroll_into_view_if_needed()

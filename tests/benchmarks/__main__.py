@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import aiohttp
 import uvloop
 
+from tests.benchmarks.checks import checks
 from tests.benchmarks.clicks import CLICKS, PEOPLE, TURNS, bare, compare, ours
 from tests.benchmarks.cold_start import cold_start
 from tests.postgres import PostgresServer
@@ -34,6 +35,8 @@ async def main() -> None:
         finally:
             server.stop()
     print(await cold_start())
+    for line in await checks():
+        print(line)
 
 
 async def _engine(engine: str, url: object) -> None:

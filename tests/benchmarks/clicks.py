@@ -26,6 +26,8 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, ins
 from bot.checklists.library import ChecklistLibrary
 from bot.services.ports import Ports, SystemClock
 from bot.services.ticking import TickQueue
+from bot.services.verifying import SidecarVerifier
+from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.conversation import Conversation
 from bot.slack.gateway import Gateway, web_client
@@ -138,21 +140,23 @@ async def ours(
     """Deploybot's listeners, services and storage as they ship; the publisher is not running."""
     database, app = Database(url), _bolt(session)
     await migrating.upgrade(database)
+    clock, library = SystemClock(), ChecklistLibrary([CHECKLISTS])
     ports = Ports(
         database=database,
         deployments=Deployments(),
-        clock=SystemClock(),
-        library=ChecklistLibrary([CHECKLISTS]),
+        clock=clock,
+        library=library,
+        verifier=SidecarVerifier(library, clock),
         layout=MessageLayout(),
         bell=CountingBell(),
     )
-    gateway = Gateway(app.client)
+    gateway, in_flight = Gateway(app.client), InFlight()
     Listeners(
         ports=ports,
         conversation=Conversation(ports, gateway, bot_name="deploybot"),
         queue=TickQueue(ports),
-        gateway=gateway,
-        in_flight=InFlight(),
+        answerer=Answerer(gateway, in_flight),
+        in_flight=in_flight,
         command="/deploy",
     ).register(app)
     if old_events:

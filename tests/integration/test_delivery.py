@@ -61,14 +61,15 @@ async def _ended(bot: Application, stage: Stage) -> bool:
     return not await finding.opened(bot.ports, stage.installed.team_id)
 
 
-@pytest.mark.parametrize("mode", ["disconnect", "abort", "stale_url", "refuse"])
+@pytest.mark.parametrize("mode", ["disconnect", "abort", "stale_url", "refuse", "deaf"])
 async def test_the_connection_comes_back_by_itself(stage: Stage, bot: Application, mode: str) -> None:
     if mode in ("stale_url", "refuse"):
         await stage.fault(kind="socket", mode=mode, times=1)
     await stage.fault(kind="socket", mode="abort" if mode in ("stale_url", "refuse") else mode, times=1)
     await asyncio.sleep(0.3)
     await stage.until(bot.connected, within=25, what="connected again")
-    await stage.until(lambda: _answers(stage), within=25, what="commands are answered again")
+    # A deaf socket is noticed by the pings nobody answers, which takes a while.
+    await stage.until(lambda: _answers(stage), within=60, what="commands are answered again")
 
 
 async def _answers(stage: Stage) -> bool:

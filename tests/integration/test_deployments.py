@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain.deployment import Phase, fold
+from bot.domain.deployment import Deployment, Phase, Target, fold
 from bot.domain.errors import (
     AlreadyDeploying,
     ChecklistUnusable,
@@ -19,10 +21,13 @@ from bot.domain.errors import (
     ReasonMissing,
 )
 from bot.domain.events import broken_link
-from bot.services import auditing, ending, finding
+from bot.services import auditing, ending, finding, starting
 from bot.services.ports import Ports
+from bot.services.starting import StartRequest
 from bot.services.ticking import TickQueue
+from bot.storage import migrating
 from bot.storage.database import Database
+from bot.storage.deployments import Deployments
 from tests.makers import (
     ANA,
     BEN,
@@ -35,6 +40,7 @@ from tests.makers import (
     start,
     start_request,
 )
+from tests.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -76,6 +82,29 @@ async def test_the_same_delivery_twice_starts_one_deployment(ports: Ports) -> No
     )
     assert first.id == second.id
     assert len(await finding.opened(ports, TEAM)) == 1
+
+
+class _Overtaken(Deployments):
+    """Another replica gets its start in just before this one looks who holds the service."""
+
+    def __init__(self, other: Ports, request: StartRequest) -> None:
+        super().__init__()
+        self._other = other
+        self._request = request
+
+    async def holder(self, tx: AsyncConnection, team: str, target: Target) -> Deployment | None:
+        await starting.start(self._other, self._request)
+        return await super().holder(tx, team, target)
+
+
+async def test_two_replicas_that_get_the_same_delivery_start_one_deployment(postgres: PostgresServer) -> None:
+    database = Database(postgres.new_database())
+    await migrating.upgrade(database)
+    request = start_request()
+    ports = replace(make_ports(database), deployments=_Overtaken(make_ports(database), request))
+    deployment = await starting.start(ports, request)
+    assert [d.id for d in await finding.opened(make_ports(database), TEAM)] == [deployment.id]
+    await database.close()
 
 
 async def test_a_second_start_of_the_same_service_says_who_holds_it(ports: Ports) -> None:

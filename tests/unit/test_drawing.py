@@ -204,7 +204,7 @@ def test_a_person_with_a_markup_name_cannot_forge_anything() -> None:
             revision=1,
             names=names,
         ),
-        notices.draw(ended, "finished", names=names),
+        notices.draw(ended, "finished", {}, names=names),
     ):
         assert "<!channel>" not in drawing.text
         assert "<@UEVIL>" not in drawing.text

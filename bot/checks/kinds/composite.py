@@ -14,8 +14,7 @@ from bot.domain.check import SEVERITY, Observation, Outcome, Rules, worst
 class CompositeParams(Params):
     """Which items."""
 
-    #: Their keys in this checklist.
-    of: list[str] = Field(min_length=1)
+    of: list[str] = Field(min_length=1, description="Keys of items of this checklist.")
 
 
 class Composite(Kind[CompositeParams]):

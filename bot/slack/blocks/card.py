@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.domain.deployment import Deployment, Phase
-from bot.slack.blocks import words
+from bot.slack.blocks import results, words
 from bot.slack.blocks.words import Block, Drawing
-from bot.slack.ids import Action
+from bot.slack.ids import Action, Scope
 from bot.slack.mrkdwn import mrkdwn, plain, shorten
 from bot.templates import escape
 
@@ -21,7 +21,7 @@ SECTIONS, PEOPLE = 20, 10
 def draw(deployment: Deployment, *, names: Mapping[str, str], now: datetime) -> Drawing:
     """The card."""
     items = deployment.checklist.items
-    done = len(deployment.ticks)
+    done = len(deployment.done)
     mark = _MARKS[deployment.phase]
     blocks: list[Block] = [
         words.header(f"{mark} {deployment.target}"),
@@ -45,6 +45,11 @@ def draw(deployment: Deployment, *, names: Mapping[str, str], now: datetime) -> 
         ),
         *words.paragraphs(_section_lines(deployment)),
     ]
+    checks = results.summary(deployment)
+    if checks:
+        blocks.append(words.context(f"🤖 {escape(checks)}"))
+    if deployment.go is not None:
+        blocks.append(words.context(f"*Go* by <@{deployment.go.by}>, {words.slack_time(deployment.go.at)}"))
     if deployment.phase is Phase.ABORTED:
         reason = shorten(escape(deployment.reason or ""), 2000)
         blocks.append(words.section(f"*Aborted* by <@{deployment.ended_by}>: {reason}"))
@@ -69,7 +74,7 @@ def current_section(deployment: Deployment) -> str:
     position = 0
     for section in deployment.checklist.sections:
         end = position + len(section.items)
-        if any(at not in deployment.ticks for at in range(position, end)):
+        if any(at not in deployment.done for at in range(position, end)):
             return plain(section.title)
         position = end
     return "everything is ticked"
@@ -85,7 +90,7 @@ def section_counts(deployment: Deployment) -> list[tuple[str, int, int]]:
     counts, position = [], 0
     for section in deployment.checklist.sections:
         total = len(section.items)
-        done = sum(at in deployment.ticks for at in range(position, position + total))
+        done = sum(at in deployment.done for at in range(position, position + total))
         counts.append((section.title or "Checklist", done, total))
         position += total
     return counts
@@ -131,12 +136,42 @@ def _buttons(deployment: Deployment, *, complete: bool) -> Block:
         "value": str(deployment.id),
         "accessibility_label": f"Abort the deployment {deployment.name}",
     }
-    return {"type": "actions", "elements": [finish, abort]}
+    return {"type": "actions", "elements": [*_check_buttons(deployment), finish, abort]}
+
+
+def _check_buttons(deployment: Deployment) -> list[Block]:
+    if not deployment.bindings:
+        return []
+    scope = Scope(deployment_id=deployment.id).write()
+    if deployment.run is not None:
+        cancel: Block = {
+            "type": "button",
+            "action_id": Action.CANCEL_CHECKS.value,
+            "text": {"type": "plain_text", "text": "Stop checks"},
+            "value": str(deployment.id),
+            "accessibility_label": f"Stop the checks of {deployment.name}",
+        }
+        return [cancel]
+    run: Block = {
+        "type": "button",
+        "action_id": Action.RUN_CHECKS.value,
+        "text": {"type": "plain_text", "text": "Run checks"},
+        "value": scope,
+        "accessibility_label": f"Run every check of {deployment.name}",
+    }
+    go: Block = {
+        "type": "button",
+        "action_id": Action.GO.value,
+        "text": {"type": "plain_text", "text": "Go"},
+        "value": str(deployment.id),
+        "accessibility_label": f"Look at the evidence of {deployment.name} again and give Go",
+    }
+    return [run, go] if deployment.go is None else [run]
 
 
 def summary(deployment: Deployment, names: Mapping[str, str], now: datetime) -> str:
     """One line for lists and notifications, in plain text."""
-    done, total = len(deployment.ticks), len(deployment.checklist.items)
+    done, total = len(deployment.done), len(deployment.checklist.items)
     lead = words.name_of(deployment.lead, names)
     return (
         f"{deployment.target}, led by {lead}. {phase(deployment)}. "
@@ -146,6 +181,8 @@ def summary(deployment: Deployment, names: Mapping[str, str], now: datetime) -> 
 
 def _text(deployment: Deployment, names: Mapping[str, str], now: datetime) -> str:
     lines = [f"Deployment of {summary(deployment, names, now)}"]
+    checks = results.summary(deployment)
+    lines += [f"{checks}."] if checks else []
     lines += [f"{plain(title)}: {done} of {total}." for title, done, total in section_counts(deployment)]
     if deployment.phase is Phase.ABORTED:
         who = words.name_of(deployment.ended_by or "", names)

@@ -6,15 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bot.domain.checklist import Checklist, Group, Item
-from bot.domain.deployment import FILE, Deployment, Tick
+from bot.domain.deployment import Deployment
 from bot.slack.blocks import words
+from bot.slack.blocks.results import annotation
 from bot.slack.blocks.words import Block, Drawing
-from bot.slack.ids import Action, TickBlock
+from bot.slack.ids import Action, Scope, TickBlock
 from bot.slack.mrkdwn import length, mrkdwn, plain, shorten
 from bot.templates import escape
-
-#: Longest name shown beside a tick, so that the time always fits the 75 characters of a description.
-NAME = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,19 +79,6 @@ def groups_between(checklist: Checklist, part: Part) -> Iterator[tuple[Group, in
             start = end
 
 
-def annotation(tick: Tick, deployment: Deployment, names: Mapping[str, str]) -> str:
-    """Who ticked an item and when, in plain text of at most 75 characters."""
-    if tick.by == FILE:
-        return "✓ already ticked in the checklist file"
-    who = shorten(words.name_of(tick.by, names), NAME)
-    done = f"✓ {who} · {words.local_time(tick.at, deployment)}"
-    if tick.before:
-        number = deployment.checklist.items[tick.before[0]].number
-        more = f" +{len(tick.before) - 1}" if len(tick.before) > 1 else ""
-        done = f"{done} · ⚠ before step {number}{more}"
-    return shorten(done, words.OPTION_TEXT)
-
-
 def draw(
     deployment: Deployment, part: Part, *, post_id: int, revision: int, names: Mapping[str, str]
 ) -> Drawing:
@@ -102,14 +87,14 @@ def draw(
     if part.parts > 1:
         title = f"{title} ({part.part} of {part.parts})"
     positions = range(part.first, part.last + 1)
-    done = sum(position in deployment.ticks for position in positions)
+    done = sum(position in deployment.done for position in positions)
     mark = "✅ " if done == len(positions) else ""
     blocks = [
         words.header(f"{mark}{title}"),
         words.context(f"{words.bar(done, len(positions))}  *{done}* of {len(positions)} done"),
     ]
     for group, first, items in groups_between(deployment.checklist, part):
-        in_group = sum(position in deployment.ticks for position in range(first, first + len(items)))
+        in_group = sum(position in deployment.done for position in range(first, first + len(items)))
         if group.title:
             heading = shorten(mrkdwn(group.title).replace("*", ""), 400)
             blocks.append(words.section(f"*{heading}*   {in_group}/{len(items)}"))
@@ -120,6 +105,8 @@ def draw(
             )
         else:
             blocks.extend(words.paragraphs(list(_record(deployment, items, first, names))))
+    if any(position in deployment.bindings for position in positions):
+        blocks.append(_check_buttons(deployment, part))
     return Drawing(blocks=blocks, text=_text(deployment, part, title, names))
 
 
@@ -138,8 +125,9 @@ def _boxes(
         tick = deployment.ticks.get(position)
         if tick is not None:
             ticked.add(position)
-            who = annotation(tick, deployment, names)
-            option["description"] = {"type": "plain_text", "text": who}
+        said = annotation(deployment, position, names)
+        if said:
+            option["description"] = {"type": "plain_text", "text": said}
         options.append(option)
     element: Block = {"type": "checkboxes", "action_id": Action.TICK.value, "options": options}
     if ticked:
@@ -163,18 +151,36 @@ def _record(
     deployment: Deployment, items: tuple[Item, ...], first: int, names: Mapping[str, str]
 ) -> Iterator[str]:
     for position, item in enumerate(items, start=first):
-        tick = deployment.ticks.get(position)
-        if tick is None:
-            yield f"☐ {shorten(label(item), words.SECTION_TEXT - 100)}"
-        else:
-            who = escape(annotation(tick, deployment, names)).replace("_", "\u2060_")
-            yield f"☑ {shorten(label(item), words.SECTION_TEXT - 100)}  _{who}_"
+        box = "☑" if position in deployment.ticks else "☐"
+        said = escape(annotation(deployment, position, names)).replace("_", "\u2060_")
+        yield f"{box} {shorten(label(item), words.SECTION_TEXT - 100)}{f'  _{said}_' if said else ''}"
+
+
+def _check_buttons(deployment: Deployment, part: Part) -> Block:
+    """Check the items of this message again, and see what was found."""
+    value = Scope(deployment_id=deployment.id, first=part.first, last=part.last).write()
+    title = plain(deployment.checklist.sections[part.section].title) or "the checklist"
+    run: Block = {
+        "type": "button",
+        "action_id": Action.RUN_CHECKS.value,
+        "text": {"type": "plain_text", "text": "Run checks"},
+        "value": value,
+        "accessibility_label": shorten(f"Run the checks of {title}", 75),
+    }
+    look: Block = {
+        "type": "button",
+        "action_id": Action.RESULTS.value,
+        "text": {"type": "plain_text", "text": "Results"},
+        "value": value,
+        "accessibility_label": shorten(f"What the checks of {title} found", 75),
+    }
+    return {"type": "actions", "elements": [run, look] if deployment.phase.open else [look]}
 
 
 def _text(deployment: Deployment, part: Part, title: str, names: Mapping[str, str]) -> str:
     """Everything the blocks say; where that is too long, what is open comes first."""
     positions = range(part.first, part.last + 1)
-    done = sum(position in deployment.ticks for position in positions)
+    done = sum(position in deployment.done for position in positions)
     head = f"{title}: {done} of {len(positions)} done."
     lines, still_open = [], []
     for group, first, items in groups_between(deployment.checklist, part):
@@ -183,12 +189,11 @@ def _text(deployment: Deployment, part: Part, title: str, names: Mapping[str, st
         for position, item in enumerate(items, start=first):
             number = f"{item.number}. " if item.ordered and item.number is not None else ""
             text = f"{number}{plain(item.text)}"
-            tick = deployment.ticks.get(position)
-            if tick is None:
+            said = annotation(deployment, position, names).removeprefix("✓ ")
+            if position not in deployment.done:
                 still_open.append(text)
-                lines.append(f"☐ {text}")
-            else:
-                lines.append(f"☑ {text} ({annotation(tick, deployment, names).removeprefix('✓ ')})")
+            box = "☑" if position in deployment.ticks else "☐"
+            lines.append(f"{box} {text}{f' ({said})' if said else ''}")
     # `text` is mrkdwn to Slack, so it is escaped as such; escaping can only lengthen it.
     whole = escape("\n".join([head, *lines]))
     if len(whole) <= words.FALLBACK_TEXT - 100:

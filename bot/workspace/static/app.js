@@ -11,7 +11,8 @@ import * as modals from "./modals.js";
 import { renderSidebar } from "./sidebar.js";
 import { boot, changed, currentChannel, loadChannel, loadThread, nameOf, rootsOf, store, threadOf, user, watch } from "./store.js";
 import { setTheme, startTheme, theme } from "./theme.js";
-import { announce, onOpen, titleBadge } from "./toasts.js";
+import { quickSwitch } from "./switcher.js";
+import { announce, clearToasts, onOpen, titleBadge } from "./toasts.js";
 
 startTheme();
 
@@ -57,7 +58,7 @@ export async function openChannel(id, { thread = null } = {}) {
   drawView();
   const answer = await loadChannel(id);
   if (!answer.ok) announce(answer.message ?? "That channel cannot be shown.");
-  markRead();
+  markShown();
   await openThread(thread);
   if (!thread) parts.composer.input.focus({ preventScroll: true });
 }
@@ -76,6 +77,18 @@ export async function openThread(ts) {
   parts.threadComposer.input.focus({ preventScroll: true });
 }
 
+/** The direct conversation with somebody, opened where there is none yet. */
+async function openDirect(id) {
+  let dm = [...store.channels.values()].find((one) => one.is_im && one.user === id);
+  if (!dm && id !== store.me.id) {
+    dm = (await post("/client/dm", { user: store.me.id, other: id })).channel;
+    if (dm) store.channels.set(dm.id, dm);
+  }
+  if (dm) await openChannel(dm.id);
+}
+
+const jump = () => quickSwitch({ openChannel, openDirect });
+
 async function openHome(app) {
   const dm = [...store.channels.values()].find((one) => one.is_im && one.user === app.bot_user_id);
   if (!app.home && dm) { await openChannel(dm.id); return; }
@@ -85,18 +98,32 @@ async function openHome(app) {
   await openThread(null);
   drawView();
   const answer = await post("/client/home", { user: store.me.id, bot_user_id: app.bot_user_id });
-  store.homeView = answer.view ?? null;
+  // The app may have drawn a newer one before this answer was here.
+  if (store.homeOf === app.bot_user_id) store.homeView ??= answer.view ?? null;
   drawHome();
 }
 
-let reading = 0;
-function markRead() {
+/** How far each person has read each channel and thread on this page, so that nothing is reported twice. */
+const reading = new Map();
+async function markRead(messages, threadTs) {
   const channel = currentChannel();
-  const last = rootsOf(store.channel).filter((m) => !m.ephemeral).at(-1);
-  if (!channel || !last || document.hidden || Number(last.ts) <= reading) return;
+  const last = messages.filter((m) => !m.ephemeral).at(-1);
+  const key = [store.me.id, store.channel, threadTs].join(" ");
+  if (!channel || !last || document.hidden || Number(last.ts) <= (reading.get(key) ?? 0)) return;
   if (!channel.unread && !channel.mentions) return;
-  reading = Number(last.ts);
-  post("/client/read", { user: store.me.id, channel: store.channel, ts: last.ts });
+  reading.set(key, Number(last.ts));
+  const answer = await post("/client/read", { user: store.me.id, channel: channel.id, ts: last.ts, thread_ts: threadTs });
+  if (!answer.ok) { reading.delete(key); return; }
+  // The socket may not be open yet: the answer says what is left, too.
+  Object.assign(channel, { unread: answer.unread, mentions: answer.mentions });
+  changed("channels");
+}
+
+/** What is on the screen has been read. */
+function markShown() {
+  if (store.view !== "channel") return;
+  markRead(rootsOf(store.channel));
+  if (store.thread) markRead(threadOf(store.channel, store.thread), store.thread);
 }
 
 function drawTop() {
@@ -111,12 +138,12 @@ function drawTop() {
   const box = h("div", { class: "popup-anchor" }, me, menu);
   box.addEventListener("focusout", (event) => { if (!box.contains(event.relatedTarget)) setTimeout(() => { menu.hidden = true; }, 150); });
   box.addEventListener("keydown", (event) => { if (event.key === "Escape") { menu.hidden = true; me.focus(); } });
-  const ahead = Math.round(store.ahead / 60);
+  const ahead = Math.round(store.offset / 60);
   parts.top.replaceChildren(
     h("span", { class: "top-title" }, "Local workspace"),
     ahead ? h("span", { class: "chip" }, `⏩ clock is ${ahead >= 1440 ? `${Math.round(ahead / 1440)} d` : ahead >= 60 ? `${Math.round(ahead / 60)} h` : `${ahead} min`} ahead`) : "",
     store.frozen ? h("span", { class: "chip frozen" }, "❄ frozen screen") : "",
-    h("button", { type: "button", class: "top-button", onclick: () => quickSwitch() }, "Jump to… ", h("kbd", {}, "Ctrl K")),
+    h("button", { type: "button", class: "top-button", onclick: jump }, "Jump to… ", h("kbd", {}, "Ctrl K")),
     h("button", { type: "button", class: "top-button", onclick: () => setTheme(theme() === "dark" ? "light" : "dark"), "aria-label": "Switch between light and dark" }, "◐"),
     h("button", { type: "button", class: "top-button", onclick: toggleInspector }, "Inspector"),
     box);
@@ -136,6 +163,7 @@ export async function freeze(on) {
 
 async function actAs(id) {
   modals.clear();
+  clearToasts();
   const { channel, thread } = store;
   const answer = await boot(id);
   if (!answer.ok) return;
@@ -186,30 +214,22 @@ function drawHome() {
 
 function drawMessages() {
   if (!store.channel || store.view !== "channel") return;
-  parts.list.show(store.channel, rootsOf(store.channel), { newSince: store.newSince.get(store.channel) });
-  markRead();
+  parts.list.show(store.channel, rootsOf(store.channel), { newSince: store.newSince.get(store.channel), welcome: welcome() });
+  markShown();
+}
+
+/** What stands in an empty channel: where one is, and what can be typed. */
+function welcome() {
+  const channel = currentChannel();
+  const here = store.apps.filter((app) => channel?.is_im ? app.bot_user_id === channel.user : channel?.bot_is_member);
+  return h("div", { class: "welcome" }, h("h2", {}, `This is the very beginning of ${placeName()}`),
+    here.flatMap((app) => app.commands).map((command) => h("p", {}, "Type ", h("code", { class: "mk-code" }, `${command.command} ${command.usage_hint ?? ""}`.trim()), h("span", { class: "dim complete-about" }, command.description))));
 }
 
 function drawThread() {
-  if (store.thread) parts.threadList.show(store.channel, threadOf(store.channel, store.thread));
-}
-
-function quickSwitch() {
-  const input = h("input", { class: "bk-input", placeholder: "Channel or person", "aria-label": "Jump to" });
-  const list = h("div", { class: "quick-list" });
-  const close = () => { dialog.close(); dialog.remove(); };
-  const draw = () => {
-    const query = input.value.toLowerCase();
-    const found = [...store.channels.values()].filter((one) => one.name.toLowerCase().includes(query)).slice(0, 10);
-    list.replaceChildren(...found.map((one) => h("button", { type: "button", class: "popup-item", onclick: () => { close(); openChannel(one.id); } }, one.is_im ? `@ ${one.name}` : `# ${one.name}`)));
-  };
-  const dialog = h("dialog", { class: "confirm quick", "aria-label": "Jump to a channel" }, input, list);
-  input.addEventListener("input", draw);
-  input.addEventListener("keydown", (event) => { if (event.key === "Enter") list.querySelector("button")?.click(); });
-  dialog.addEventListener("cancel", close);
-  document.body.append(dialog);
-  dialog.showModal();
-  draw();
+  if (!store.thread) return;
+  parts.threadList.show(store.channel, threadOf(store.channel, store.thread));
+  markShown();
 }
 
 function lightbox(src, alt) {
@@ -236,6 +256,7 @@ async function goTo(channel, ts, threadTs) {
 watch((what) => {
   if (!parts.main) return; // not built yet
   if (what === "channels" || what === "apps") drawView();
+  if (what === "channels") markShown();
   if (store.frozen && (what === "messages" || what === "thread")) return;
   if (what === "messages") drawMessages();
   if (what === "thread") drawThread();
@@ -244,9 +265,9 @@ watch((what) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); quickSwitch(); }
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); jump(); }
 });
-document.addEventListener("visibilitychange", markRead);
+document.addEventListener("visibilitychange", markShown);
 
 async function start() {
   const query = new URLSearchParams(location.search);
@@ -257,7 +278,7 @@ async function start() {
   if (!answer.ok) { document.getElementById("app").textContent = answer.message ?? "The workspace does not answer."; return; }
   sessionStorage.setItem("workspace-user", store.me.id);
   build();
-  openDoors({ channel: (id) => openChannel(id), link: openPermalink, image: lightbox, user: (id) => { const dm = [...store.channels.values()].find((one) => one.is_im && one.user === id); if (dm) openChannel(dm.id); } });
+  openDoors({ channel: (id) => openChannel(id), link: openPermalink, image: lightbox, user: openDirect });
   onOpen((channel, ts) => goTo(channel, ts));
   drawTop();
   connect();

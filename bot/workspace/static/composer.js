@@ -99,6 +99,7 @@ export class Composer {
     const text = this.input.value.trim();
     if (!text) return;
     this.list.hidden = true;
+    this.problem.textContent = "";
     this.input.value = "";
     this.grow();
     const command = text.startsWith("/") && !text.startsWith("//");

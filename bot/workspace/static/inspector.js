@@ -64,6 +64,7 @@ function row(entry) {
     if (!line.open || line.children.length > 1) return;
     const show = (title, value) => h("div", {}, h("div", { class: "dim" }, title), h("pre", { class: "mk-pre" }, JSON.stringify(value, null, 2) ?? ""));
     line.append(entry.note ? h("p", {}, entry.note) : "", show("Request", entry.request), show("Response", entry.response));
+    line.scrollIntoView({ block: "nearest" });
   });
   const atBottom = list.parentElement.scrollHeight - list.parentElement.scrollTop - list.parentElement.clientHeight < 60;
   list.append(h("li", {}, line));
@@ -81,10 +82,8 @@ async function faults(body) {
 }
 
 /** Move the workspace's time. */
-export async function forward(seconds) {
-  const answer = await post("/client/forward", { seconds });
-  if (answer.ok) store.ahead += seconds;
-  return answer;
+export function forward(seconds) {
+  return post("/client/forward", { seconds });
 }
 
 function clockTab(body) {

@@ -20,7 +20,7 @@ export class MessageList {
   }
 
   /** Draw these messages of this channel; stays at the bottom only where it was there. */
-  show(channel, messages, { newSince } = {}) {
+  show(channel, messages, { newSince, welcome } = {}) {
     const fresh = this.channel !== channel;
     if (fresh) { this.drawn.clear(); this.box.replaceChildren(); this.channel = channel; }
     const atBottom = fresh || this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 80;
@@ -40,6 +40,7 @@ export class MessageList {
       wanted.push(this.article(message, before));
       before = message;
     }
+    if (!wanted.length && welcome) wanted.push({ key: "welcome", node: welcome });
     this.arrange(wanted);
     for (const key of [...this.drawn.keys()]) if (!wanted.some((entry) => entry.key === key)) this.drawn.delete(key);
     if (atBottom) this.toBottom();

@@ -5,7 +5,7 @@ export const store = {
   me: null, team: null, users: new Map(), channels: new Map(), usergroups: new Map(), apps: [],
   channel: null, thread: null, view: "channel", homeOf: null, homeView: null,
   messages: new Map(), ephemerals: new Map(), problems: new Map(),
-  offset: 0, ahead: 0, canForward: false, frozen: false, newSince: new Map(),
+  offset: 0, canForward: false, frozen: false, newSince: new Map(),
 };
 
 const watchers = new Set();

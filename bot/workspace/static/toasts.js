@@ -20,6 +20,11 @@ export function toast({ title, body, channel, ts, thread_ts: threadTs }) {
   if (globalThis.Notification?.permission === "granted" && document.hidden) new Notification(title ?? "New message", { body });
 }
 
+/** Take all notices away: they were somebody else's. */
+export function clearToasts() {
+  document.getElementById("toasts").replaceChildren();
+}
+
 /** Say something to screen readers only. */
 export function announce(text) {
   document.getElementById("announcer").textContent = text;

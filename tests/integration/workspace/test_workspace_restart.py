@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ async def test_a_restart_keeps_what_a_person_expects(tmp_path: Path) -> None:
         )
         state = await opened.ask("state")
         assert state["team"] == team
+        assert state["now"] - time.time() > 3_500  # the clock goes on from where it was moved to
         assert "new-channel" in [c["name"] for c in state["channels"]]
         ana = opened.person(ANA)
         assert [m["text"] for m in await ana.sees()] == ["two", "later"]

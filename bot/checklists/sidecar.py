@@ -1,0 +1,245 @@
+"""The sidecar of a checklist: `production.yaml` beside `production.md` says what verifies which items.
+
+Read with ruamel.yaml (YAML 1.2: duplicate keys are refused, `on` stays a word) and validated as a whole:
+every problem is named at once, with its place in the file. `reference.yaml` shows every option.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from bot.domain.errors import SidecarUnusable
+
+#: Largest file. Own choice: a thousand items bound at length fit.
+LARGEST = 1024 * 1024
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Variable(_Strict):
+    """A value that differs from team to team."""
+
+    about: str = Field(default="", description="What it is, in one line.")
+    env: str = Field(default="", description="Environment variable of the bot's process that sets it.")
+    default: Any = Field(default=None, description="Its value where nothing else sets it.")
+    example: Any = Field(
+        default=None,
+        description="A value of the right form: checks are validated with it while the variable is unset.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_form(self) -> Variable:
+        if self.default is None and self.example is None:
+            raise ValueError("give a default, or an example that shows its form")
+        return self
+
+
+class SecretSource(_Strict):
+    """A secret: from the environment of the bot's process, never from a file."""
+
+    env: str = Field(description="Environment variable that holds it.", min_length=1)
+    about: str = Field(default="", description="What it is for, and the least rights it needs.")
+
+
+class Environment(_Strict):
+    """What differs in one environment."""
+
+    vars: dict[str, Any] = Field(default_factory=dict, description="Values of variables here.")
+    secrets: dict[str, SecretSource] = Field(
+        default_factory=dict, description="Secrets that come from elsewhere here."
+    )
+    allow: list[str] = Field(
+        default_factory=list,
+        description="Hosts checks may connect to here, besides those allowed everywhere.",
+    )
+    forbid: list[str] = Field(
+        default_factory=list, description="Kinds, or families of kinds, that are skipped here."
+    )
+    require: list[str] = Field(
+        default_factory=list, description="`vars.name` and `secrets.name` without which the bot won't start."
+    )
+
+
+class Defaults(_Strict):
+    """What applies to every check that says nothing else."""
+
+    timeout: str | float = Field(default="10s", description="Hard limit of one attempt.")
+    attempts: int = Field(
+        default=2,
+        ge=1,
+        le=5,
+        description="Tries where the target could not be reached; never after an answer.",
+    )
+    freshness: str | float = Field(default="10m", description="How long a result counts as verified.")
+
+
+class ItemChecks(_Strict):
+    """What verifies one item."""
+
+    text: str = Field(description="The item's text: guards against a checklist that changed since.")
+    check: dict[str, Any] | None = Field(default=None, description="Its one check.")
+    all: list[dict[str, Any]] | None = Field(
+        default=None, description="Its checks, each with an id; all must pass.", min_length=1
+    )
+    human: str = Field(
+        default="", description="What a person still judges; without a check, why only a person can."
+    )
+    freshness: str | float | None = Field(default=None, description="How long its result counts as verified.")
+    cheap: bool | None = Field(
+        default=None, description="Whether it is run again at Go and at finish; the kind decides if unset."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> ItemChecks:
+        if self.check is not None and self.all is not None:
+            raise ValueError("has both check and all; use one of them")
+        if self.check is None and self.all is None and not self.human:
+            raise ValueError("needs check or all, or a human sentence that says why only a person can")
+        return self
+
+
+class Sidecar(_Strict):
+    """A whole sidecar."""
+
+    version: Literal[1] = Field(description="Of this format.")
+    checklist: str = Field(default="", description="The Markdown file it belongs to.")
+    vars: dict[str, Variable] = Field(default_factory=dict, description="Every variable checks use.")
+    secrets: dict[str, SecretSource] = Field(default_factory=dict, description="Every secret checks use.")
+    environments: dict[str, Environment] = Field(
+        default_factory=dict, description="By name; `*` applies to those not named."
+    )
+    allow: list[str] = Field(
+        default_factory=list,
+        description="Hosts checks may connect to: names, *.names, networks or URLs, with a port or without.",
+    )
+    forbid: list[str] = Field(default_factory=list, description="Kinds that are skipped everywhere.")
+    require: list[str] = Field(
+        default_factory=list, description="`vars.name` and `secrets.name` without which the bot won't start."
+    )
+    commands: list[str] = Field(
+        default_factory=list, description="Absolute paths of programs that checks may run; none by default."
+    )
+    root: str = Field(
+        default=".", description="Folder that paths in checks are under, seen from the sidecar's folder."
+    )
+    ca_file: str = Field(default="", description="CA certificates to trust besides the system's, under root.")
+    defaults: Defaults = Field(default_factory=Defaults)
+    presets: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Parts of checks to share: a check takes one over with `use: name`."
+    )
+    items: dict[str, ItemChecks] = Field(default_factory=dict, description="By the item's key.")
+
+    @field_validator("vars", mode="before")
+    @classmethod
+    def _plain_values_are_defaults(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            name: variable if isinstance(variable, Mapping) else {"default": variable}
+            for name, variable in value.items()
+        }
+
+    @field_validator("commands")
+    @classmethod
+    def _absolute(cls, value: list[str]) -> list[str]:
+        for path in value:
+            if not path.startswith("/"):
+                raise ValueError(f"'{path}' is no absolute path")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class SidecarFile:
+    """A sidecar with where it came from."""
+
+    path: Path
+    content: Sidecar
+    #: SHA-256 of the file: says which version of the checks made an evidence.
+    digest: str
+
+    @property
+    def root(self) -> Path:
+        """The folder paths in checks are under."""
+        return (self.path.parent / self.content.root).resolve()
+
+
+def read_sidecar(path: Path) -> SidecarFile:
+    """The sidecar in a file. Raises SidecarUnusable with everything that is wrong with its form."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except OSError as error:
+        raise SidecarUnusable(path.name, (f"it cannot be read ({error.strerror})",)) from error
+    if len(data) > LARGEST:
+        raise SidecarUnusable(path.name, ("it is larger than 1 MiB",))
+    try:
+        loaded = YAML(typ="safe", pure=True).load(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise SidecarUnusable(path.name, ("it is not UTF-8 text",)) from error
+    except DuplicateKeyError as error:
+        raise SidecarUnusable(path.name, (_yaml_problem(error, "a key stands there twice"),)) from error
+    except YAMLError as error:
+        raise SidecarUnusable(path.name, (_yaml_problem(error, "it is no YAML"),)) from error
+    if not isinstance(loaded, Mapping):
+        raise SidecarUnusable(path.name, ("it holds no mapping: begin with `version: 1`",))
+    try:
+        content = Sidecar.model_validate(loaded)
+    except ValidationError as error:
+        raise SidecarUnusable(path.name, tuple(problems_of(error, Sidecar))) from error
+    return SidecarFile(path=path, content=content, digest=hashlib.sha256(data).hexdigest())
+
+
+def _yaml_problem(error: YAMLError, what: str) -> str:
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    where = f"line {mark.line + 1}: " if mark is not None else ""
+    detail = str(getattr(error, "problem", "") or "").splitlines()
+    return f"{where}{what}{f' ({detail[0]})' if detail else ''}"
+
+
+def problems_of(
+    error: ValidationError, model: type[BaseModel], *, at: str = "", also: Iterable[str] = ()
+) -> Iterable[str]:
+    """What pydantic found, as sentences with the place, and with the word that may have been meant."""
+    known = {*_field_names(model), *also}
+    for found in error.errors():
+        steps = [str(step) for step in found["loc"]]
+        where = "/".join(filter(None, [at, *steps[:-1]])) or "the file"
+        last = steps[-1] if steps else ""
+        match found["type"]:
+            case "extra_forbidden":
+                yield f"{where}: unknown key “{last}”{did_you_mean(last, known)}"
+            case "missing":
+                yield f"{where}: “{last}” is missing"
+            case _:
+                message = found["msg"].removeprefix("Value error, ")
+                yield f"{'/'.join(filter(None, [at, *steps])) or 'the file'}: {message}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` (did you mean “host”?)`, or nothing."""
+    nearest = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
+    return f" (did you mean “{nearest[0]}”?)" if nearest else ""
+
+
+def _field_names(model: type[BaseModel]) -> set[str]:
+    """The names of a model's fields, and of the models inside it."""
+    names: set[str] = set()
+    for name, field in model.model_fields.items():
+        names.add(field.alias or name)
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        for annotation in inner:
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation is not model:
+                names |= _field_names(annotation)
+    return names

@@ -1,0 +1,114 @@
+"""`deploybot checklist explain` and `schema`: what verifies which item, what is missing, and the form."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from bot.checklists.binding import BoundChecklist
+from bot.checklists.schema import sidecar_schema
+from bot.checks.catalogue import Catalogue
+from bot.cli import settings as cli_settings
+from bot.cli.naming import library_for
+from bot.domain.check import Binding
+from bot.domain.checklist import Checklist
+from bot.domain.errors import SidecarUnusable
+from bot.services.ports import SystemClock
+from bot.services.verifying import SidecarVerifier
+
+
+def explain(
+    checklist: Annotated[str, typer.Argument(help="Name of a checklist, or the path of its Markdown file.")],
+    environment: Annotated[str, typer.Option(help="Environment, as the sidecar names it.")] = "production",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say of every item what verifies it, what is missing, and what to fill in.
+
+    Exit code 0: the sidecar can be used. 2: it cannot; everything that is wrong is listed.
+    """
+    library, name = library_for(checklist, cli_settings.load())
+    loaded = library.load(name)
+    try:
+        bound = SidecarVerifier(library, SystemClock()).bound(name, environment=environment)
+    except SidecarUnusable as error:
+        for problem in error.problems:
+            print(f"{error.path}: {problem}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    rows = [_row(item.key, item.text, bound.bindings.get(item.key)) for item in loaded.items]
+    if as_json:
+        json.dump({"checklist": name, "environment": environment, "items": rows}, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+        return
+    _print(loaded, bound, rows, environment)
+
+
+def _row(key: str, text: str, binding: Binding | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"key": key, "text": text, "kinds": [], "missing": [], "human": ""}
+    if binding is None:
+        return {**row, "state": "unbound"}
+    row |= {
+        "kinds": list(dict.fromkeys(spec.kind for spec in binding.checks)),
+        "missing": list(binding.missing),
+        "human": binding.human,
+        "cheap": binding.cheap,
+        "freshness_seconds": binding.freshness.total_seconds(),
+    }
+    if not binding.checks:
+        return {**row, "state": "person"}
+    if binding.forbidden:
+        return {**row, "state": "forbidden", "why": binding.forbidden}
+    return {**row, "state": "missing" if binding.missing else "ready"}
+
+
+def _print(loaded: Checklist, bound: BoundChecklist, rows: list[dict[str, Any]], environment: str) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    by_key = {row["key"]: row for row in rows}
+    for section in loaded.sections:
+        for group in section.groups:
+            console.print(f"\n[bold]{escape(section.title)}[/] ▸ {escape(group.title)}")
+            for item in group.items:
+                console.print(_line(by_key[item.key]))
+    states = Counter(row["state"] for row in rows)
+    partly = sum(bool(row["human"]) and bool(row["kinds"]) for row in rows)
+    console.print(
+        f"\n{len(rows)} items in {escape(environment)}: {states['ready']} ready to be verified, "
+        f"{states['missing']} wait for something to be filled in, {states['forbidden']} forbidden here, "
+        f"{states['person']} for a person, {states['unbound']} not bound; {partly} need a person besides."
+    )
+    wanted = Counter(name for row in rows for name in row["missing"])
+    if wanted:
+        console.print("\nFill in, and so many items more can be verified:")
+        for name, count in wanted.most_common():
+            console.print(f"  {count:>3}  {escape(name)}")
+    if bound.allow:
+        console.print(f"\nChecks may connect to: {escape(', '.join(bound.allow))}")
+
+
+def _line(row: dict[str, Any]) -> str:
+    kinds = ", ".join(row["kinds"])
+    human = f" [dim]and a person: {escape(row['human'])}[/]" if row["human"] and row["kinds"] else ""
+    match row["state"]:
+        case "ready":
+            said = f"[green]●[/] {escape(row['text'])}  [cyan]{kinds}[/]{human}"
+        case "missing":
+            fill_in = f"[yellow]fill in {escape(', '.join(row['missing']))}[/]"
+            said = f"[yellow]○[/] {escape(row['text'])}  [cyan]{kinds}[/] {fill_in}{human}"
+        case "forbidden":
+            said = f"[dim]–[/] {escape(row['text'])}  [cyan]{kinds}[/] {escape(row['why'])}"
+        case "person":
+            said = f"☺ {escape(row['text'])}  [dim]for a person: {escape(row['human'])}[/]"
+        case _:
+            said = f"[dim]·[/] {escape(row['text'])}  [dim]not bound[/]"
+    return f"  {said}"
+
+
+def schema() -> None:
+    """Print the JSON Schema of a checklist's YAML of checks, for editors."""
+    json.dump(sidecar_schema(Catalogue().all()), sys.stdout, indent=2)
+    sys.stdout.write("\n")

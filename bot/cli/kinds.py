@@ -1,0 +1,46 @@
+"""`deploybot checklist kinds`: the kinds of checks, what each takes and what its rules can speak of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from pydantic_core import PydanticUndefined
+from rich.console import Console
+from rich.markup import escape
+
+from bot.checks.catalogue import Catalogue
+from bot.checks.kind import Kind
+
+
+def kinds(
+    name: Annotated[str, typer.Argument(help="A kind, or the beginning of several; all if left out.")] = "",
+) -> None:
+    """List the kinds of checks; for one or few, everything about them."""
+    found = [kind for kind in Catalogue().all() if kind.name.startswith(name)]
+    if not found:
+        raise typer.BadParameter("there is no such kind", param_hint="NAME")
+    console = Console(highlight=False, soft_wrap=True)
+    for kind in found:
+        console.print(f"[bold]{kind.name}[/]  {escape(kind.about)}")
+        if name:
+            _print(console, kind)
+
+
+def _print(console: Console, kind: Kind[Any]) -> None:
+    for field_name, field in kind.params.model_fields.items():
+        default = field.get_default(call_default_factory=False)
+        need = "required" if field.is_required() else f"default {_shown(field, default)}"
+        console.print(f"    [cyan]{field.alias or field_name}[/] ({need})  {escape(field.description or '')}")
+    console.print("  rules can speak of")
+    for value, meaning in kind.values.items():
+        scale = f", one of {' < '.join(kind.scales[value])}" if value in kind.scales else ""
+        console.print(f"    [green]{value}[/]  {escape(meaning + scale)}")
+    again = "run again at Go and finish" if kind.cheap else "not run again by itself"
+    console.print(f"  {again}; pool {kind.pool.value}\n")
+
+
+def _shown(field: Any, default: Any) -> str:
+    if default is PydanticUndefined or (default is None and field.default_factory is not None):
+        return escape(repr(field.default_factory()))
+    return escape(repr(default))

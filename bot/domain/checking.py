@@ -1,0 +1,224 @@
+"""The facts of checking a deployment: asking, recording what was found, overruling, looking again.
+
+A check never ticks what it did not see pass, a tick of the bot's does not outlive its evidence, and nobody's
+name is put on what the bot did or taken off what they did.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from bot.domain.check import ItemResult, Outcome, result_to_json
+from bot.domain.checklist import Item
+from bot.domain.deployment import REASON, Deployment, open_steps_before
+from bot.domain.errors import (
+    DeploymentClosed,
+    NoChecks,
+    NoRun,
+    NothingCalled,
+    NothingToOverrule,
+    OverruleReasonMissing,
+    ReasonTooLong,
+)
+from bot.domain.events import BOT, Fact
+from bot.domain.verification import Purpose, Result
+
+
+def in_scope(deployment: Deployment, words: str) -> tuple[int, ...]:
+    """The positions of the items a person means: everything, a section, a group or an item, by its words.
+
+    Raises NothingCalled, with the nearest titles.
+    """
+    wanted = _folded(words)
+    if not wanted:
+        return tuple(range(len(deployment.checklist.items)))
+    named: dict[str, list[int]] = {}
+    titles: dict[str, str] = {}
+    keys = {item.key: position for position, item in enumerate(deployment.checklist.items)}
+    position = 0
+    for section in deployment.checklist.sections:
+        for group in section.groups:
+            for item in group.items:
+                both = f"{section.title} / {group.title}" if section.title and group.title else ""
+                for name in filter(None, (section.title, group.title, both, item.text)):
+                    titles.setdefault(_folded(name), name)
+                    named.setdefault(_folded(name), []).append(position)
+                position += 1
+    if wanted in named:
+        return tuple(named[wanted])
+    if words.strip() in keys:
+        return (keys[words.strip()],)
+    parts = [name for name in named if wanted in name]
+    if len(parts) == 1:
+        return tuple(named[parts[0]])
+    nearest = parts[:3] or difflib.get_close_matches(wanted, named, n=3, cutoff=0.5)
+    raise NothingCalled(words, nearest=tuple(titles[name] for name in nearest))
+
+
+def _folded(words: str) -> str:
+    return " ".join(words.replace("*", "").replace("`", "").casefold().split())
+
+
+def request(
+    deployment: Deployment, positions: Iterable[int], *, user: str, at: datetime, scope: str = ""
+) -> Fact:
+    """Somebody asks for these items to be checked; those without a check are left out.
+
+    Raises DeploymentClosed, NoChecks.
+    """
+    if not deployment.phase.open:
+        raise DeploymentClosed(deployment.name, deployment.phase)
+    bound = [position for position in positions if position in deployment.bindings]
+    if not bound:
+        raise NoChecks(deployment.checklist_name, scope)
+    return _requested(bound, user=user, at=at, purpose=Purpose.ASKED, scope=scope)
+
+
+def _requested(positions: Sequence[int], *, user: str, at: datetime, purpose: Purpose, scope: str) -> Fact:
+    data = {"positions": list(positions), "purpose": purpose.value, "scope": scope}
+    return Fact(kind="checks.requested", actor=user, at=at, data=data)
+
+
+def look_again(deployment: Deployment, *, user: str, at: datetime, purpose: Purpose) -> Fact | None:
+    """The request to look again, before Go or finish, at what was verified cheaply; None with nothing to see.
+
+    Raises DeploymentClosed.
+    """
+    if not deployment.phase.open:
+        raise DeploymentClosed(deployment.name, deployment.phase)
+    again = [
+        position
+        for position in sorted(deployment.done)
+        if position in deployment.bindings
+        and deployment.bindings[position].cheap
+        and (result := deployment.results.get(position)) is not None
+        and result.outcome.ticks
+    ]
+    return _requested(again, user=user, at=at, purpose=purpose, scope="") if again else None
+
+
+def record(deployment: Deployment, position: int, result: ItemResult, *, at: datetime) -> tuple[Fact, ...]:
+    """The facts a result makes: the evidence, and the tick it gives, takes away or leaves alone.
+
+    The evidence's event will be the next of the deployment. A result nobody waits for any more (its run was
+    cancelled, the deployment has ended) makes none.
+    """
+    run = deployment.run
+    if run is None or position not in run.pending or not deployment.phase.open:
+        return ()
+    item = deployment.checklist.items[position]
+    data = {"item": item.key, "position": position, "run": run.seq, "result": result_to_json(result)}
+    facts = [Fact(kind="check.recorded", actor=BOT, at=at, data=data)]
+    seq = deployment.seq + 1
+    tick, before = deployment.ticks.get(position), deployment.results.get(position)
+    bound = deployment.bindings.get(position)
+    moved = _moved(before, result) if before is not None and before.outcome.ticks else ""
+    if tick is not None and moved and run.purpose is not Purpose.ASKED and result.outcome.ticks:
+        facts.append(_reopened(item, position, at=at, evidence=seq, why=moved))
+    elif result.outcome.ticks:
+        if tick is None and bound is not None and not bound.human:
+            ticked: dict[str, Any] = {"item": item.key, "position": position, "evidence": seq}
+            earlier = open_steps_before(deployment.checklist, position, deployment.ticks)
+            if earlier:
+                ticked["before"] = list(earlier)
+            facts.append(Fact(kind="item.ticked", actor=BOT, at=at, data=ticked))
+    elif tick is not None and tick.by == BOT:
+        expired = before is None or before.expires_at <= at or run.purpose is not Purpose.ASKED
+        if result.outcome is Outcome.FAIL or expired:
+            part = result.decisive
+            said = part.reason if part is not None and part.reason else "it could not be verified again"
+            facts.append(_reopened(item, position, at=at, evidence=seq, why=said))
+    return tuple(facts)
+
+
+def _moved(before: Result, now: ItemResult) -> str:
+    """What the evidence rested on and is different now; empty where nothing is."""
+    facts = now.facts
+    changed = [name for name, value in before.facts.items() if name in facts and facts[name] != value]
+    if not changed:
+        return ""
+    names = ", ".join(name.rpartition(".")[2].replace("_", " ") for name in changed)
+    return f"the {names} changed since it was verified at {before.at:%H:%M} UTC"
+
+
+def _reopened(item: Item, position: int, *, at: datetime, evidence: int, why: str) -> Fact:
+    data = {"item": item.key, "position": position, "evidence": evidence, "why": why}
+    return Fact(kind="item.unticked", actor=BOT, at=at, data=data)
+
+
+def expire(deployment: Deployment, *, at: datetime) -> tuple[Fact, ...]:
+    """At Go and at finish: ticks of the bot's, and confirmations, whose evidence is older than its freshness
+    reopen."""
+    facts = []
+    for position in sorted(deployment.ticks):
+        tick, result = deployment.ticks[position], deployment.results.get(position)
+        bound = deployment.bindings.get(position)
+        rests_on_it = bound is not None and not tick.reason and (tick.by == BOT or bool(bound.human))
+        if rests_on_it and result is not None and result.outcome.ticks and result.expires_at <= at:
+            why = f"its evidence of {result.at:%H:%M} UTC is older than it may be: run its check again"
+            item = deployment.checklist.items[position]
+            facts.append(_reopened(item, position, at=at, evidence=result.seq, why=why))
+    return tuple(facts)
+
+
+def ended(deployment: Deployment, *, at: datetime) -> Fact:
+    """The end of a run that is complete, with the counts. Raises NoRun."""
+    run = deployment.run
+    if run is None:
+        raise NoRun(deployment.name)
+    data = {"run": run.seq, "positions": list(run.positions), "counts": counts(deployment, run.positions)}
+    return Fact(kind="checks.ended", actor=BOT, at=at, data=data)
+
+
+def cancelled(deployment: Deployment, *, user: str, at: datetime) -> Fact:
+    """Somebody stops the run: what is there stays, the rest is not looked at. Raises NoRun."""
+    run = deployment.run
+    if run is None:
+        raise NoRun(deployment.name)
+    data = {"run": run.seq, "left": sorted(run.pending), "positions": list(run.positions)}
+    data["counts"] = counts(deployment, [p for p in run.positions if p not in run.pending])
+    return Fact(kind="checks.cancelled", actor=user, at=at, data=data)
+
+
+def counts(deployment: Deployment, positions: Iterable[int]) -> dict[str, int]:
+    """How many of these items came to each outcome."""
+    found = [deployment.results[position].outcome for position in positions if position in deployment.results]
+    return {outcome.value: found.count(outcome) for outcome in Outcome if outcome in found}
+
+
+def overruled(deployment: Deployment, position: int, *, user: str, at: datetime, reason: str) -> Fact:
+    """A person ticks an item although its check does not pass, and says why.
+
+    Raises DeploymentClosed, OverruleReasonMissing, ReasonTooLong, NothingToOverrule.
+    """
+    if not deployment.phase.open:
+        raise DeploymentClosed(deployment.name, deployment.phase)
+    item = deployment.checklist.items[position]
+    if not deployment.wants_reason(position):
+        raise NothingToOverrule(item.text)
+    reason = " ".join(reason.split())
+    if not reason:
+        raise OverruleReasonMissing
+    if len(reason) > REASON:
+        raise ReasonTooLong(len(reason), limit=REASON)
+    data: dict[str, Any] = {
+        "item": item.key,
+        "position": position,
+        "reason": reason,
+        "evidence": deployment.results[position].seq,
+    }
+    before = open_steps_before(deployment.checklist, position, deployment.ticks)
+    if before:
+        data["before"] = list(before)
+    return Fact(kind="item.overruled", actor=user, at=at, data=data)
+
+
+def gone(deployment: Deployment, *, user: str, at: datetime) -> Fact:
+    """Go: somebody says the deployment may go on; what is open then is named. Raises DeploymentClosed."""
+    if not deployment.phase.open:
+        raise DeploymentClosed(deployment.name, deployment.phase)
+    left = [item.key for item in deployment.open_items]
+    return Fact(kind="deployment.go", actor=user, at=at, data={"open_items": left})

@@ -1,0 +1,222 @@
+"""What people ask about checks: run them, stop them, overrule one, give Go."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain import checking
+from bot.domain.check import SEVERITY, ItemResult, result_from_json
+from bot.domain.deployment import Deployment, finished
+from bot.domain.errors import NoSuchDeployment
+from bot.domain.events import BOT, Fact
+from bot.domain.post import PlannedPost
+from bot.domain.verification import Purpose, Run
+from bot.services.ports import Ports
+from bot.storage import deliveries, posts
+
+#: Most failing items named in the notice of a run; the sections show all of them.
+NAMED = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What came of a request to check."""
+
+    deployment: Deployment
+    #: How many items are being checked for it.
+    items: int
+    #: Whether a run was under way already, which this one joined.
+    joined: bool
+
+
+async def request(ports: Ports, deployment_id: int, *, words: str, user: str, delivery: str) -> Asked:
+    """Check everything, or the section, group or item that `words` name.
+
+    Raises NoSuchDeployment, DeploymentClosed, NoChecks, NothingCalled, StorageBusy, StorageFailed.
+    """
+
+    def fact(state: Deployment) -> list[Fact]:
+        positions = checking.in_scope(state, words)
+        return [checking.request(state, positions, user=user, at=ports.clock.now(), scope=words)]
+
+    before, after = await _act(ports, deployment_id, delivery, fact)
+    run = after.run
+    added = len(run.pending - (before.run.pending if before.run else frozenset())) if run is not None else 0
+    return Asked(deployment=after, items=added, joined=before.run is not None)
+
+
+async def check_positions(
+    ports: Ports, deployment_id: int, positions: Sequence[int], *, user: str, delivery: str, scope: str
+) -> Asked:
+    """Check these items. Raises as `request`."""
+
+    def fact(state: Deployment) -> list[Fact]:
+        return [checking.request(state, positions, user=user, at=ports.clock.now(), scope=scope)]
+
+    before, after = await _act(ports, deployment_id, delivery, fact)
+    items = len(after.run.pending) if after.run is not None else 0
+    return Asked(deployment=after, items=items, joined=before.run is not None)
+
+
+async def cancel(ports: Ports, deployment_id: int, *, user: str, delivery: str) -> Deployment:
+    """Stop the run under way. Raises NoSuchDeployment, NoRun, StorageBusy, StorageFailed."""
+    _, after = await _act(
+        ports,
+        deployment_id,
+        delivery,
+        lambda state: [checking.cancelled(state, user=user, at=ports.clock.now())],
+    )
+    return after
+
+
+async def overrule(
+    ports: Ports, deployment_id: int, position: int, *, user: str, reason: str, delivery: str
+) -> Deployment:
+    """Tick an item although its check does not pass, as the person, with their reason.
+
+    Raises NoSuchDeployment, DeploymentClosed, NothingToOverrule, OverruleReasonMissing, ReasonTooLong.
+    """
+    _, after = await _act(
+        ports,
+        deployment_id,
+        delivery,
+        lambda state: [checking.overruled(state, position, user=user, at=ports.clock.now(), reason=reason)],
+    )
+    return after
+
+
+async def conclude(
+    ports: Ports, deployment_id: int, purpose: Purpose, *, user: str, delivery: str
+) -> Deployment:
+    """Give Go, or finish: at once where no evidence has to be looked at again, else when that is done.
+
+    Raises NoSuchDeployment, DeploymentClosed, StorageBusy, StorageFailed.
+    """
+
+    def facts(state: Deployment) -> list[Fact]:
+        now = ports.clock.now()
+        again = checking.look_again(state, user=user, at=now, purpose=purpose)
+        if again is not None:
+            return [again]
+        return concluding(state, purpose, user=user, at=now)
+
+    _, after = await _act(ports, deployment_id, delivery, facts, purpose=purpose)
+    return after
+
+
+def concluding(
+    state: Deployment, purpose: Purpose, *, user: str, at: datetime, reopened: bool = False
+) -> list[Fact]:
+    """The facts that conclude: what has expired reopens; where nothing reopened, it is Go or finished."""
+    expired = checking.expire(state, at=at)
+    if expired or reopened:
+        return list(expired)
+    return [
+        finished(state, user=user, at=at)
+        if purpose is Purpose.FINISH
+        else checking.gone(state, user=user, at=at)
+    ]
+
+
+async def evidence(ports: Ports, deployment_id: int, seq: int) -> tuple[int, ItemResult] | None:
+    """The position and the whole evidence of a recorded result, or None."""
+    async with ports.database.read() as tx:
+        event = await ports.deployments.event(tx, deployment_id, seq)
+    if event is None or event.fact.kind != "check.recorded":
+        return None
+    return event.fact.data["position"], result_from_json(event.fact.data["result"])
+
+
+async def all_evidence(ports: Ports, state: Deployment, positions: Sequence[int]) -> dict[int, ItemResult]:
+    """The newest whole evidence of these items, by position."""
+    found: dict[int, ItemResult] = {}
+    async with ports.database.read() as tx:
+        for position in positions:
+            result = state.results.get(position)
+            event = await ports.deployments.event(tx, state.id, result.seq) if result is not None else None
+            if event is not None:
+                found[position] = result_from_json(event.fact.data["result"])
+    return found
+
+
+async def _act(
+    ports: Ports,
+    deployment_id: int,
+    delivery: str,
+    act: Callable[[Deployment], Sequence[Fact]],
+    *,
+    purpose: Purpose | None = None,
+) -> tuple[Deployment, Deployment]:
+    """The state before and after; the same delivery again changes nothing."""
+    async with ports.database.write() as tx:
+        before = await ports.deployments.get(tx, deployment_id, locked=True)
+        if before is None:
+            raise NoSuchDeployment(str(deployment_id))
+        seen, _ = await deliveries.effect(tx, delivery)
+        if seen:
+            return before, before
+        facts = act(before)
+        after = await ports.deployments.append(tx, before, facts)
+        now = ports.clock.now()
+        await posts.want(tx, deployment_id=after.id, at=now)
+        cancelled = next((fact for fact in facts if fact.kind == "checks.cancelled"), None)
+        if cancelled is not None and before.run is not None:
+            await add_run_notice(tx, before.run, after, cancelled, at=now)
+        elif purpose is not None and after.run is None:
+            await add_conclusion(tx, after, purpose, facts, at=now)
+        await deliveries.add(tx, delivery, at=now, deployment_id=after.id)
+    ports.bell.ring()
+    return before, after
+
+
+async def add_run_notice(
+    tx: AsyncConnection, run: Run, after: Deployment, end: Fact, *, at: datetime
+) -> None:
+    """Own the message that says how a run ended: counts, the failures first, what is left."""
+    data = end.data
+    left = set(data.get("left", ()))
+    failing = [
+        (after.results[position], position)
+        for position in run.positions
+        if position not in left and position in after.results and not after.results[position].outcome.ticks
+    ]
+    failing.sort(key=lambda found: (SEVERITY.index(found[0].outcome), found[1]))
+    content = {
+        "counts": data["counts"],
+        "failing": [[position, result.outcome.value, result.said] for result, position in failing[:NAMED]],
+        "more": max(0, len(failing) - NAMED),
+        "left": len(left),
+        "by": run.by,
+        "cancelled_by": end.actor if end.kind == "checks.cancelled" else "",
+        "seconds": (at - run.at).total_seconds(),
+    }
+    await _add(tx, after, PlannedPost(kind="notice", key=f"checks-{run.seq}", content=content), at)
+
+
+async def add_conclusion(
+    tx: AsyncConnection, after: Deployment, purpose: Purpose, facts: Iterable[Fact], *, at: datetime
+) -> None:
+    """Own the message that says it is Go or finished, or what reopened instead."""
+    facts = list(facts)
+    if not after.phase.open:
+        await _add(tx, after, PlannedPost(kind="notice", key=after.phase), at)
+    elif after.go is not None and any(fact.kind == "deployment.go" for fact in facts):
+        content = {"by": after.go.by, "open": len(after.open_items)}
+        await _add(tx, after, PlannedPost(kind="notice", key=f"go-{after.seq}", content=content), at)
+    else:
+        reopened = [
+            [fact.data["position"], fact.data["why"]]
+            for fact in facts
+            if fact.kind == "item.unticked" and fact.actor == BOT
+        ]
+        content = {"purpose": purpose.value, "items": reopened}
+        await _add(tx, after, PlannedPost(kind="notice", key=f"reopened-{after.seq}", content=content), at)
+
+
+async def _add(tx: AsyncConnection, state: Deployment, post: PlannedPost, at: datetime) -> None:
+    await posts.add(tx, [(uuid.uuid4().hex, post)], deployment_id=state.id, channel=state.channel, at=at)

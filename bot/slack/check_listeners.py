@@ -1,0 +1,157 @@
+"""Clicks and forms about checks: run them, stop them, look at the evidence, overrule one, give Go."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from slack_bolt.async_app import AsyncAck, AsyncApp
+
+from bot.domain.errors import ForeignClick
+from bot.domain.verification import Purpose
+from bot.services import checking, finding
+from bot.services.ports import Ports
+from bot.slack.answering import Answerer, Payload, team_of, values_of
+from bot.slack.blocks import evidence, modals
+from bot.slack.conversation import SILENCE, Answer, told_of_checks, told_of_conclusion
+from bot.slack.ids import Action, Field, Scope, View
+
+
+class CheckListeners:
+    """The listeners, with what they need."""
+
+    def __init__(self, *, ports: Ports, answerer: Answerer) -> None:
+        self._ports = ports
+        self._answerer = answerer
+
+    def register(self, app: AsyncApp) -> None:
+        """Attach every listener to the Bolt app."""
+        app.action(Action.RUN_CHECKS.value)(self._on_run)
+        app.action(Action.CHOOSE_CHECK.value)(self._on_chosen)
+        app.action(Action.CANCEL_CHECKS.value)(self._on_cancel)
+        app.action(Action.GO.value)(self._on_go)
+        app.action(Action.RESULTS.value)(self._on_results)
+        app.action(Action.EVIDENCE.value)(self._on_evidence)
+        app.action(Action.OVERRULE.value)(self._on_overrule)
+        app.view(View.OVERRULE.value)(self._on_overrule_submitted)
+
+    async def _on_run(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
+        async def run() -> Answer:
+            scope = Scope.read(action.get("value"))
+            state = await finding.get(self._ports, scope.deployment_id, team=team_of(body))
+            positions = scope.positions(len(state.checklist.items))
+            asked = await checking.check_positions(
+                self._ports,
+                state.id,
+                positions,
+                user=body["user"]["id"],
+                delivery=_delivery(body, action),
+                scope="",
+            )
+            return told_of_checks(asked) if asked.joined else SILENCE
+
+        await self._answer(ack, body, run())
+
+    async def _on_chosen(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
+        async def run() -> Answer:
+            chosen = (action.get("selected_option") or {}).get("value")
+            state = await finding.get(self._ports, _number(chosen), team=team_of(body))
+            asked = await checking.request(
+                self._ports, state.id, words="", user=body["user"]["id"], delivery=_delivery(body, action)
+            )
+            return told_of_checks(asked)
+
+        await self._answer(ack, body, run())
+
+    async def _on_cancel(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
+        async def cancel() -> Answer:
+            state = await finding.get(self._ports, _number(action.get("value")), team=team_of(body))
+            await checking.cancel(
+                self._ports, state.id, user=body["user"]["id"], delivery=_delivery(body, action)
+            )
+            return SILENCE
+
+        await self._answer(ack, body, cancel())
+
+    async def _on_go(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
+        async def go() -> Answer:
+            state = await finding.get(self._ports, _number(action.get("value")), team=team_of(body))
+            after = await checking.conclude(
+                self._ports,
+                state.id,
+                Purpose.GO,
+                user=body["user"]["id"],
+                delivery=_delivery(body, action),
+            )
+            return told_of_conclusion(after, Purpose.GO)
+
+        await self._answer(ack, body, go())
+
+    async def _on_results(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
+        async def show() -> Answer:
+            scope = Scope.read(action.get("value"))
+            state = await finding.get(self._ports, scope.deployment_id, team=team_of(body))
+            positions = scope.positions(len(state.checklist.items))
+            found = await checking.all_evidence(self._ports, state, positions)
+            return Answer(view=evidence.results(state, positions, found))
+
+        await self._answer(ack, body, show())
+
+    async def _on_evidence(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
+        async def show() -> Answer:
+            scope = Scope.read(action.get("value"))
+            state = await finding.get(self._ports, scope.deployment_id, team=team_of(body))
+            position = _one(scope, len(state.checklist.items))
+            found = await checking.all_evidence(self._ports, state, [position])
+            return Answer(view=evidence.evidence(state, position, found.get(position)))
+
+        await self._answer(ack, body, show())
+
+    async def _on_overrule(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
+        async def ask() -> Answer:
+            scope = Scope.read(action.get("value"))
+            state = await finding.get(self._ports, scope.deployment_id, team=team_of(body))
+            return Answer(view=evidence.overrule(state, _one(scope, len(state.checklist.items))))
+
+        await self._answer(ack, body, ask())
+
+    async def _on_overrule_submitted(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
+        async def overrule() -> dict[str, str]:
+            told = modals.metadata(view)
+            state = await finding.get(self._ports, int(told["deployment"]), team=team_of(body))
+            position = int(told["position"])
+            if position not in range(len(state.checklist.items)):
+                raise ForeignClick
+            await checking.overrule(
+                self._ports,
+                state.id,
+                position,
+                user=body["user"]["id"],
+                reason=values_of(view).get(Field.REASON, ""),
+                delivery=f"view.{view['id']}",
+            )
+            return {}
+
+        await self._answerer.submitted(ack, body, overrule(), channel=None, blame=Field.REASON, clear=True)
+
+    async def _answer(self, ack: AsyncAck, body: Payload, work: Coroutine[Any, Any, Answer]) -> None:
+        await self._answerer.answer_with_form(ack, body, work)
+
+
+def _one(scope: Scope, total: int) -> int:
+    positions = scope.positions(total)
+    if len(positions) != 1:
+        raise ForeignClick
+    return positions[0]
+
+
+def _number(value: object) -> int:
+    text = str(value)
+    if not text.isdecimal():
+        raise ForeignClick
+    return int(text)
+
+
+def _delivery(body: Payload, action: Payload) -> str:
+    """The click's name: the same one again has no second effect."""
+    return f"action.{body['user']['id']}.{action.get('action_id')}.{action.get('action_ts')}"

@@ -1,0 +1,406 @@
+"""Checks on a real database: what is recorded, ticked, taken back, joined, stopped and resumed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from bot.domain.check import Binding, CheckSpec, Outcome, Rules
+from bot.domain.deployment import Deployment, Phase
+from bot.domain.errors import (
+    NoChecks,
+    NoRun,
+    NothingCalled,
+    NothingToOverrule,
+    OverruleReasonMissing,
+)
+from bot.domain.events import BOT
+from bot.domain.verification import Purpose
+from bot.services import auditing, checking, ending
+from bot.services.ports import Ports
+from bot.services.running import CheckRunner
+from bot.services.ticking import TickQueue
+from bot.storage.database import Database
+from tests.makers import (
+    ANA,
+    BEN,
+    ManualClock,
+    ScriptedVerifier,
+    make_checklist,
+    make_click,
+    make_ports,
+    posts_of,
+    start,
+)
+
+SPEC = CheckSpec(kind="http", params=None, rules=Rules(must={"status": 200}))
+
+
+def bound(*, human: dict[str, str] | None = None, slow: tuple[str, ...] = ()) -> list[Binding]:
+    """The first section's three boxes and four steps, each with a check."""
+    keys = [f"s1/boxes/{n}" for n in (1, 2, 3)] + [f"s1/steps/{n}" for n in (1, 2, 3, 4)]
+    return [
+        Binding(
+            key=key,
+            text=key,
+            checks=(SPEC,),
+            human=(human or {}).get(key, ""),
+            cheap=key not in slow,
+            freshness=timedelta(minutes=10),
+        )
+        for key in keys
+    ]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Noon."""
+    return ManualClock()
+
+
+def ports_with(database: Database, clock: ManualClock, verifier: ScriptedVerifier) -> Ports:
+    """Ports with these checks."""
+    verifier.clock = clock
+    return make_ports(database, checklist=make_checklist(), clock=clock, verifier=verifier)
+
+
+@asynccontextmanager
+async def running(ports: Ports) -> AsyncIterator[CheckRunner]:
+    """A runner at work."""
+    runner = CheckRunner(ports)
+    await runner.start()
+    try:
+        yield runner
+    finally:
+        await runner.stop()
+
+
+async def state_of(ports: Ports, deployment_id: int) -> Deployment:
+    """The state now."""
+    async with ports.database.read() as tx:
+        state = await ports.deployments.get(tx, deployment_id)
+    assert state is not None
+    return state
+
+
+async def until(
+    ports: Ports, deployment_id: int, true: Callable[[Deployment], bool], *, within: float = 10.0
+) -> Deployment:
+    """Wait until the state is so."""
+    async with asyncio.timeout(within):
+        while True:
+            state = await state_of(ports, deployment_id)
+            if true(state):
+                return state
+            await asyncio.sleep(0.02)
+
+
+async def check(ports: Ports, runner: CheckRunner, deployment: Deployment, words: str = "") -> Deployment:
+    """Ask for checks, and wait until they are over."""
+    await checking.request(
+        ports, deployment.id, words=words, user=ANA, delivery=f"check.{id(words)}.{deployment.seq}"
+    )
+    runner.ring()
+    return await until(ports, deployment.id, lambda state: state.run is None)
+
+
+async def notices(ports: Ports, deployment: Deployment) -> list[str]:
+    """The notices the thread will show, by kind."""
+    return [
+        post.key.partition("-")[0] for post in await posts_of(ports, deployment.id) if post.kind == "notice"
+    ]
+
+
+async def test_a_pass_and_a_warning_tick_as_the_bot_and_nothing_else_does(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.outcomes = {
+        "s1/boxes/2": Outcome.WARN,
+        "s1/boxes/3": Outcome.FAIL,
+        "s1/steps/1": Outcome.UNKNOWN,
+        "s1/steps/2": Outcome.ERROR,
+        "s1/steps/3": Outcome.SKIPPED,
+    }
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment)
+    assert {at: tick.by for at, tick in after.ticks.items()} == {0: BOT, 1: BOT, 6: BOT}
+    assert [after.results[at].outcome for at in range(7)] == [
+        Outcome.PASS,
+        Outcome.WARN,
+        Outcome.FAIL,
+        Outcome.UNKNOWN,
+        Outcome.ERROR,
+        Outcome.SKIPPED,
+        Outcome.PASS,
+    ]
+    # The bot ticks a step out of order like anybody else: marked.
+    assert after.ticks[6].before == (3, 4, 5)
+    assert await notices(ports, deployment) == ["checks"]
+    verdicts = [verdict async for verdict in auditing.verify(ports)]
+    assert [verdict.problems for verdict in verdicts] == [()]
+
+
+async def test_a_tick_of_the_bots_is_withdrawn_when_its_check_fails_later(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment, "Box 1.1")
+        assert after.ticks[0].by == BOT
+        verifier.outcomes["s1/boxes/1"] = Outcome.FAIL
+        after = await check(ports, runner, after, "box 1.1")
+    assert after.ticks == {}
+    assert after.results[0].said == "s1/boxes/1 is fail"
+    async with database.read() as tx:
+        last = (await ports.deployments.history(tx, deployment.id))[-2]
+    assert (last.fact.kind, last.fact.actor, last.fact.data["why"]) == (
+        "item.unticked",
+        BOT,
+        "s1/boxes/1 is fail",
+    )
+
+
+async def test_an_unknown_does_not_take_back_fresh_evidence_but_does_not_outlive_it_either(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await check(ports, runner, deployment, "Box 1.1")
+        verifier.outcomes["s1/boxes/1"] = Outcome.UNKNOWN
+        clock.forward(minutes=5)
+        after = await check(ports, runner, await state_of(ports, deployment.id), "Box 1.1 ")
+        assert 0 in after.ticks
+        clock.forward(minutes=20)
+        after = await check(ports, runner, after, " Box 1.1 ")
+    assert after.ticks == {}
+
+
+async def test_a_persons_tick_stays_theirs_and_is_not_done_while_its_check_fails(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.outcomes["s1/boxes/1"] = Outcome.FAIL
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    section = next(post for post in await posts_of(ports, deployment.id) if post.kind == "section")
+    await TickQueue(ports).submit(make_click(deployment, section, selected={0}, user=BEN))
+    async with running(ports) as runner:
+        after = await check(ports, runner, await state_of(ports, deployment.id), "Box 1.1")
+    assert after.ticks[0].by == BEN
+    assert 0 not in after.done
+
+
+async def test_ticking_an_item_whose_check_fails_asks_for_a_reason_which_is_recorded_as_theirs(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.outcomes["s1/boxes/1"] = Outcome.FAIL
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment, "Box 1.1")
+        section = next(post for post in await posts_of(ports, deployment.id) if post.kind == "section")
+        ticked = await TickQueue(ports).submit(make_click(after, section, selected={0}, user=BEN))
+        assert ticked.outcome.needs_reason == (0,)
+        assert ticked.deployment.ticks == {}
+        with pytest.raises(OverruleReasonMissing):
+            await checking.overrule(ports, deployment.id, 0, user=BEN, reason=" ", delivery="view.1")
+        after = await checking.overrule(
+            ports, deployment.id, 0, user=BEN, reason="renewed\nby hand", delivery="view.1"
+        )
+        again = await checking.overrule(
+            ports, deployment.id, 0, user=BEN, reason="renewed by hand", delivery="view.1"
+        )
+        assert again.seq == after.seq
+        assert (after.ticks[0].by, after.ticks[0].reason) == (BEN, "renewed by hand")
+        assert 0 in after.done
+        # A later failure does not take away what a person took on themselves.
+        after = await check(ports, runner, after, "box 1.1")
+    assert after.ticks[0].by == BEN
+    assert 0 in after.done
+    with pytest.raises(NothingToOverrule):
+        await checking.overrule(ports, deployment.id, 1, user=BEN, reason="why not", delivery="view.2")
+
+
+async def test_a_partly_item_needs_its_check_and_a_person(database: Database, clock: ManualClock) -> None:
+    verifier = ScriptedVerifier(bound(human={"s1/boxes/1": "A person reads the list."}))
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    section = next(post for post in await posts_of(ports, deployment.id) if post.kind == "section")
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment, "Box 1.1")
+        assert after.ticks == {}
+        after = (await TickQueue(ports).submit(make_click(after, section, selected={0}))).deployment
+        assert 0 in after.done
+        verifier.outcomes["s1/boxes/1"] = Outcome.UNKNOWN
+        after = await check(ports, runner, after, "box 1.1")
+    assert 0 not in after.done
+    assert after.ticks[0].by == BEN
+
+
+async def test_two_runs_of_the_same_item_at_once_are_one_run(database: Database, clock: ManualClock) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.gates["s1/boxes/1"] = asyncio.Event()
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        first = await checking.request(ports, deployment.id, words="Box 1.1", user=ANA, delivery="a")
+        assert (first.items, first.joined) == (1, False)
+        runner.ring()
+        await until(ports, deployment.id, lambda _: bool(verifier.runs))
+        second = await checking.request(ports, deployment.id, words="Boxes", user=BEN, delivery="b")
+        redelivered = await checking.request(ports, deployment.id, words="Boxes", user=BEN, delivery="b")
+        assert (second.items, second.joined) == (2, True)
+        assert redelivered.deployment.seq == second.deployment.seq
+        runner.ring()
+        await until(ports, deployment.id, lambda state: {1, 2} <= set(state.results))
+        verifier.gates["s1/boxes/1"].set()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    assert sorted(key for keys in verifier.runs for key in keys) == ["s1/boxes/1", "s1/boxes/2", "s1/boxes/3"]
+    assert after.done == {0, 1, 2}
+    assert await notices(ports, deployment) == ["checks"]
+
+
+async def test_a_stopped_run_keeps_what_is_there_and_drops_what_comes_late(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.gates["s1/boxes/1"] = asyncio.Event()
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await checking.request(ports, deployment.id, words="Boxes", user=ANA, delivery="a")
+        runner.ring()
+        await until(ports, deployment.id, lambda state: {1, 2} <= set(state.results))
+        await checking.cancel(ports, deployment.id, user=BEN, delivery="b")
+        runner.ring()
+        verifier.gates["s1/boxes/1"].set()
+        with pytest.raises(NoRun):
+            await checking.cancel(ports, deployment.id, user=BEN, delivery="c")
+        await asyncio.sleep(0.5)
+        after = await state_of(ports, deployment.id)
+    assert set(after.results) == {1, 2}
+    assert await notices(ports, deployment) == ["checks"]
+
+
+async def test_a_run_survives_a_restart_and_only_what_is_missing_is_looked_at_again(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.gates["s1/boxes/1"] = asyncio.Event()
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await checking.request(ports, deployment.id, words="Boxes", user=ANA, delivery="a")
+        runner.ring()
+        await until(ports, deployment.id, lambda state: {1, 2} <= set(state.results))
+    verifier.gates.clear()
+    verifier.runs.clear()
+    async with running(ports):
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    assert verifier.runs == [["s1/boxes/1"]]
+    assert after.done == {0, 1, 2}
+
+
+async def test_finish_looks_at_cheap_evidence_again_and_ends_when_it_still_holds(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.facts["s1/boxes/1"] = {"certificate": "sha256:1"}
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment)
+        verifier.runs.clear()
+        after = await ending.finish(ports, deployment.id, user=ANA, delivery="f")
+        assert after.phase.open
+        runner.ring()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    assert verifier.runs == [[binding.key for binding in bound()]]
+    assert (after.phase, after.ended_by) == (Phase.FINISHED, ANA)
+    assert await notices(ports, deployment) == ["checks", "finished"]
+
+
+@pytest.mark.parametrize("purpose", [Purpose.GO, Purpose.FINISH])
+async def test_what_moved_or_fails_now_reopens_and_says_why_instead_of_going_on(
+    database: Database, clock: ManualClock, purpose: Purpose
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.facts["s1/boxes/1"] = {"certificate": "sha256:1"}
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await check(ports, runner, deployment)
+        verifier.facts["s1/boxes/1"] = {"certificate": "sha256:2"}
+        verifier.outcomes["s1/boxes/2"] = Outcome.FAIL
+        verifier.outcomes["s1/boxes/3"] = Outcome.UNKNOWN
+        await checking.conclude(ports, deployment.id, purpose, user=ANA, delivery="go")
+        runner.ring()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    assert after.phase.open
+    assert after.go is None
+    assert set(after.ticks) == {3, 4, 5, 6}
+    reopened = next(p for p in await posts_of(ports, deployment.id) if p.key.startswith("reopened"))
+    assert reopened.content["items"] == [
+        [0, "the certificate changed since it was verified at 12:00 UTC"],
+        [1, "s1/boxes/2 is fail"],
+        [2, "s1/boxes/3 is unknown"],
+    ]
+
+
+async def test_expensive_evidence_is_not_looked_at_again_but_reopens_once_it_is_too_old(
+    database: Database, clock: ManualClock
+) -> None:
+    keys = tuple(binding.key for binding in bound())
+    verifier = ScriptedVerifier(bound(slow=keys))
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await check(ports, runner, deployment, "Box 1.1")
+        after = await checking.conclude(ports, deployment.id, Purpose.GO, user=BEN, delivery="go")
+        assert after.go is not None and after.go.by == BEN
+        clock.forward(minutes=11)
+        after = await ending.finish(ports, deployment.id, user=ANA, delivery="f1")
+        assert after.phase.open
+        assert after.ticks == {}
+        after = await ending.finish(ports, deployment.id, user=ANA, delivery="f2")
+    assert after.phase is Phase.FINISHED
+    assert await notices(ports, deployment) == ["checks", "go", "reopened", "finished"]
+
+
+async def test_a_run_of_a_verifier_that_breaks_ends_with_errors_not_with_silence(
+    database: Database, clock: ManualClock
+) -> None:
+    class Breaking(ScriptedVerifier):
+        """Fails after the first result."""
+
+        async def run(self, deployment, keys, *, deeds, on_result):  # type: ignore[no-untyped-def]
+            await on_result(self.result(keys[0]))
+            raise RuntimeError("token=hunter22secret")
+
+    ports = ports_with(database, clock, Breaking(bound()))
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment, "Boxes")
+    assert [after.results[at].outcome for at in range(3)] == [Outcome.PASS, Outcome.ERROR, Outcome.ERROR]
+    assert "hunter22" not in after.results[1].said
+
+
+async def test_asking_for_what_is_not_there_names_what_is(database: Database, clock: ManualClock) -> None:
+    ports = ports_with(database, clock, ScriptedVerifier(bound()))
+    deployment = await start(ports)
+    with pytest.raises(NothingCalled, match=r"Did you mean “Box 1\.1”"):
+        await checking.request(ports, deployment.id, words="bux 1.1", user=ANA, delivery="a")
+    with pytest.raises(NoChecks, match="Section 2"):
+        await checking.request(ports, deployment.id, words="Section 2", user=ANA, delivery="b")
