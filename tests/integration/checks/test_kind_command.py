@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Any
 
@@ -143,10 +142,15 @@ async def gone(pid: int) -> None:
     raise AssertionError(f"process {pid} lives")
 
 
+def content(path: Path) -> str:
+    """What a file says; nothing where there is none yet."""
+    return path.read_text().strip() if path.exists() else ""
+
+
 async def written(path: Path) -> str:
     """Wait for a file, and read it."""
     for _ in range(500):
-        if path.exists() and (text := path.read_text().strip()):
+        if text := content(path):
             return text
         await asyncio.sleep(0.02)
     raise AssertionError(f"{path.name} was not written")
