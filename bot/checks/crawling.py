@@ -27,6 +27,7 @@ PAGE_BYTES = 4_000_000
 _JAVASCRIPT = frozenset(
     {"", "module", "text/javascript", "application/javascript", "text/ecmascript", "application/x-javascript"}
 )
+_NOSCRIPT = re.compile(rb"<noscript\b[^>]*>.*?</noscript\s*>", re.IGNORECASE | re.DOTALL)
 _CSS_URL = re.compile(r"""url\(\s*(['"]?)([^'")]+)\1\s*\)""")
 _CSS_IMPORT = re.compile(r"""@import\s+(?:url\(\s*)?['"]?([^'")\s;]+)""")
 
@@ -161,13 +162,12 @@ async def visit(url: str, context: Context) -> Page:
 
 def read(answer: Answer) -> Page:
     """A page from its answer."""
-    tree = LexborHTMLParser(answer.body)
+    # With scripts on, as in a browser, what stands in <noscript> is text; this parser has them off.
+    tree = LexborHTMLParser(_NOSCRIPT.sub(b"", answer.body))
     base = tree.css_first("base[href]")
     root = urljoin(answer.url, (base.attributes.get("href") or "") if base is not None else "")
     found: dict[tuple[str, Role], Reference] = {}
     for node in tree.css("script[src], link[href], img, source[srcset], video[poster], [style*='url(']"):
-        if _within(node, ("noscript", "template")):
-            continue
         for role, target, width in _named_by(node):
             url = _absolute(root, target)
             if url:
@@ -297,15 +297,6 @@ def _srcset(value: str) -> list[str]:
 
 def _is_javascript(node: LexborNode) -> bool:
     return (node.attributes.get("type") or "").partition(";")[0].strip().casefold() in _JAVASCRIPT
-
-
-def _within(node: LexborNode, tags: Sequence[str]) -> bool:
-    at: LexborNode | None = node.parent
-    while at is not None:
-        if at.tag in tags:
-            return True
-        at = at.parent
-    return False
 
 
 def _absolute(base: str, target: str) -> str:

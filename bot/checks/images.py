@@ -63,6 +63,13 @@ def weigh(content: bytes, *, quality: int = QUALITY) -> Weighed | None:
 
 def dimensions(content: bytes) -> tuple[int, int] | None:
     """Width and height by the first bytes of a PNG, WebP, GIF, JPEG or ICO; None for anything else."""
+    try:
+        return _dimensions(content)
+    except (struct.error, IndexError):
+        return None  # it breaks off
+
+
+def _dimensions(content: bytes) -> tuple[int, int] | None:
     if content[:8] == b"\x89PNG\r\n\x1a\n" and content[12:16] == b"IHDR":
         return struct.unpack(">II", content[16:24])
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":

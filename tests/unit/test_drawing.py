@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.checklists.markdown import parse
+from bot.domain.check import Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.deployment import Deployment, Phase, Target, Tick
 from bot.domain.errors import ForeignClick
+from bot.domain.events import BOT
+from bot.domain.verification import Bound, Go, Purpose, Result, Run
 from bot.slack.blocks import card, modals, notices, rollback, section, words
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.blocks.words import Drawing
@@ -45,11 +48,41 @@ def deployment_of(checklist: Checklist, **changed: object) -> Deployment:
 
 def everything_ticked(deployment: Deployment) -> Deployment:
     later = NOON + timedelta(days=3)
+    earlier = tuple(range(len(deployment.checklist.items)))[-19:]
     ticks = {
-        at: Tick(by=ANA, at=later, seq=at, before=tuple(range(1, 20)) if item.ordered else ())
+        at: Tick(by=ANA, at=later, seq=at, before=earlier if item.ordered else ())
         for at, item in enumerate(deployment.checklist.items)
     }
     return replace(deployment, ticks=ticks)
+
+
+def everything_checked(deployment: Deployment, outcome: Outcome, *, by: str | None) -> Deployment:
+    """Every item has a check that came to this, and much to say; ticked by somebody or by nobody."""
+    positions = range(len(deployment.checklist.items))
+    at = NOON + timedelta(days=3)
+    result = Result(
+        outcome=outcome,
+        said="_said_ <!channel> & `more` " * 11,
+        at=at,
+        expires_at=at,
+        seq=99_999,
+        ms=123_456.7,
+    )
+    return replace(
+        deployment,
+        bindings={position: Bound(human="A person reads it. " * 9) for position in positions},
+        results=dict.fromkeys(positions, result),
+        ticks={} if by is None else {p: Tick(by=by, at=at, seq=p, reason="why " * 200) for p in positions},
+        run=Run(
+            seq=1,
+            by=ANA,
+            at=at,
+            purpose=Purpose.ASKED,
+            positions=tuple(positions),
+            pending=frozenset(list(positions)[::2]),
+        ),
+        go=Go(by=BEN, at=at, seq=9),
+    )
 
 
 def drawings(deployment: Deployment) -> list[Drawing]:
@@ -137,12 +170,13 @@ def test_the_seed_takes_eight_messages_with_all_its_boxes() -> None:
     deployment = deployment_of(checklist)
     made = drawings(everything_ticked(deployment))
     assert len(made) == 8
+    assert len(drawings(everything_checked(deployment, Outcome.FAIL, by=None))) == 8
     assert boxes(made) == boxes(drawings(deployment)) == 107
     assert_fits(made)
 
 
 @given(CHECKLIST)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_checklist_fits_slacks_limits_untouched_ticked_and_ended(checklist: Checklist) -> None:
     deployment = deployment_of(checklist)
     ticked = everything_ticked(deployment)
@@ -150,6 +184,12 @@ def test_every_checklist_fits_slacks_limits_untouched_ticked_and_ended(checklist
         made = drawings(state)
         assert boxes(made) == len(checklist.items)
         assert_fits(made)
+    for outcome in Outcome:
+        for by in (None, BOT, ANA):
+            made = drawings(everything_checked(deployment, outcome, by=by))
+            assert boxes(made) == len(checklist.items)
+            assert_fits(made)
+            assert not any("<!channel>" in drawing.text for drawing in made)
     ended = replace(ticked, phase=Phase.ABORTED, ended_at=NOON, ended_by=BEN, reason="because <& " * 90)
     assert_fits(drawings(ended))
 
