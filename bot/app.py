@@ -71,7 +71,9 @@ def make_ports(
         library=library,
         layout=MessageLayout(),
         bell=bell,
-        verifier=SidecarVerifier(library, clock, process=process, secrets=settings.secrets),
+        verifier=SidecarVerifier(
+            library, clock, process=process, secrets=settings.secrets, shipped=SHIPPED_CHECKLISTS
+        ),
     )
     return ports, bell
 
@@ -161,6 +163,7 @@ class Application:
             )
             await self._socket.start()
         self._scheduler.start()
+        self._in_flight.begin(self._warm_up())
         log.info(
             "ready in %s as @%s, %s, port %d",
             self._identity.team_name,
@@ -168,6 +171,12 @@ class Application:
             "Socket Mode" if settings.socket_mode else "HTTP delivery",
             self.port,
         )
+
+    async def _warm_up(self) -> None:
+        try:
+            await self.ports.verifier.warm_up()
+        except DeploybotError as error:
+            log.error("%s", error)
 
     async def stop(self) -> None:
         """Finish what people asked for, send what is being sent, and close."""

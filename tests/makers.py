@@ -87,7 +87,12 @@ class ScriptedVerifier:
     def validate(self) -> None:
         """All is well."""
 
-    def bindings(self, checklist: str, *, service: str, version: str, environment: str) -> dict[str, Binding]:
+    async def warm_up(self) -> None:
+        """Nothing to read."""
+
+    async def bindings(
+        self, checklist: str, *, service: str, version: str, environment: str
+    ) -> dict[str, Binding]:
         """As given."""
         return self._bindings
 

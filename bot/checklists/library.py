@@ -42,14 +42,18 @@ class ChecklistLibrary:
             raise ChecklistUnusable(name[:60], (Finding(line=0, message=_missing(name, files), fatal=True),))
         return path
 
+    def sidecar_path(self, name: str) -> Path | None:
+        """Where the checks of that checklist are; None where it has none. Raises ChecklistUnusable."""
+        path = self.path(name)
+        beside = (path.with_suffix(ending) for ending in (".yaml", ".yml"))
+        return next((sidecar for sidecar in beside if sidecar.is_file()), None)
+
     def sidecar(self, name: str) -> SidecarFile | None:
         """The checks that belong to the checklist of that name; None where it has none.
 
         Raises ChecklistUnusable for a checklist that is missing, SidecarUnusable.
         """
-        path = self.path(name)
-        beside = (path.with_suffix(ending) for ending in (".yaml", ".yml"))
-        found = next((sidecar for sidecar in beside if sidecar.is_file()), None)
+        found = self.sidecar_path(name)
         if found is None:
             return None
         # Reading one takes a good part of a second, and people wait for the start of a deployment.

@@ -85,7 +85,10 @@ class Verifier(Protocol):
     def validate(self) -> None:
         """See that the checks of every checklist can be used. Raises SidecarUnusable."""
 
-    def bindings(
+    async def warm_up(self) -> None:
+        """Read beside other work what is not needed at once. Raises SidecarUnusable."""
+
+    async def bindings(
         self, checklist: str, *, service: str, version: str, environment: str
     ) -> Mapping[str, Binding]:
         """By item key; empty for a checklist without checks. Raises ChecklistUnusable, SidecarUnusable."""

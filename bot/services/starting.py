@@ -55,7 +55,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
             line=0, message="it holds no boxes to tick: write items as `- [ ] text`", fatal=True
         )
         raise ChecklistUnusable(request.checklist, (nothing,))
-    bindings = ports.verifier.bindings(request.checklist, **variables)
+    bindings = await ports.verifier.bindings(request.checklist, **variables)
     now = ports.clock.now()
     begin = partial(
         started,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from bot.checklists.binding import BoundChecklist, bind
@@ -33,6 +35,9 @@ class SidecarLibrary(Protocol):
     def load(self, name: str) -> Checklist:
         """The checklist of that name."""
 
+    def sidecar_path(self, name: str) -> Path | None:
+        """Where its checks are, or None."""
+
     def sidecar(self, name: str) -> SidecarFile | None:
         """Its checks, or None."""
 
@@ -48,6 +53,7 @@ class SidecarVerifier:
         process: Mapping[str, str] | None = None,
         secrets: Sequence[Secret] = (),
         limits: Limits = DEFAULT_LIMITS,
+        shipped: Path | None = None,
     ) -> None:
         self._library = library
         self._clock = clock
@@ -55,6 +61,7 @@ class SidecarVerifier:
         #: Kept out of evidence besides the sidecar's own: the bot's tokens.
         self._secrets = tuple(secrets)
         self._limits = limits
+        self._shipped = shipped.resolve() if shipped is not None else None
         self.catalogue = Catalogue()
 
     def bound(
@@ -78,19 +85,40 @@ class SidecarVerifier:
     def validate(self) -> None:
         """See at start-up that every sidecar can be used, in every environment it names.
 
-        Raises SidecarUnusable for the first that cannot.
+        One that came with the bot and of which nothing is filled in is left for `warm_up`: nothing of it can
+        run, and reading it takes longer than the rest of the start. Raises SidecarUnusable for the first that
+        cannot be used.
         """
         for name in self._library.names():
-            file = self._library.sidecar(name)
-            for environment in () if file is None else (*file.content.environments, "production"):
-                if environment != "*":
-                    self.bound(name, environment=environment)
+            if not self._idle(name):
+                self._validate(name)
 
-    def bindings(
+    async def warm_up(self) -> None:
+        """Read, beside other work, what `validate` left, so that nobody has to wait for it later."""
+        for name in self._library.names():
+            if self._idle(name):
+                await asyncio.to_thread(self._validate, name)
+
+    def _idle(self, name: str) -> bool:
+        path = self._library.sidecar_path(name)
+        if path is None or self._shipped is None or path.parent != self._shipped:
+            return False
+        variables = re.findall(r"\benv: *([A-Za-z_]\w*)", path.read_text("utf-8"))
+        return not any(self._process.get(variable) for variable in variables)
+
+    def _validate(self, name: str) -> None:
+        file = self._library.sidecar(name)
+        for environment in () if file is None else (*file.content.environments, "production"):
+            if environment != "*":
+                self.bound(name, environment=environment)
+
+    async def bindings(
         self, checklist: str, *, service: str, version: str, environment: str
     ) -> Mapping[str, Binding]:
         """By item key; empty for a checklist without checks. Raises ChecklistUnusable, SidecarUnusable."""
-        bound = self.bound(checklist, environment=environment, service=service, version=version)
+        bound = await asyncio.to_thread(
+            self.bound, checklist, environment=environment, service=service, version=version
+        )
         return bound.bindings
 
     async def run(
@@ -103,7 +131,8 @@ class SidecarVerifier:
     ) -> None:
         """Run the checks of these items. Raises SidecarUnusable."""
         target = deployment.target
-        bound = self.bound(
+        bound = await asyncio.to_thread(
+            self.bound,
             deployment.checklist_name,
             environment=target.environment,
             service=target.service,

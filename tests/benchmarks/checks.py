@@ -184,7 +184,10 @@ class _Direct:
     def validate(self) -> None:
         """Nothing to see."""
 
-    def bindings(self, checklist: str, **_: Any) -> Mapping[str, Binding]:
+    async def warm_up(self) -> None:
+        """Nothing to read."""
+
+    async def bindings(self, checklist: str, **_: Any) -> Mapping[str, Binding]:
         """As given."""
         return self._bindings
 
