@@ -17,6 +17,21 @@ from bot.checks.kind import CheckTrouble, Egress, Refused
 VERSION, NO_AUTHENTICATION, CONNECT = 5, 0, 1
 IPV4, NAME, IPV6 = 1, 3, 4
 GRANTED, NOT_ALLOWED, UNREACHABLE, UNSUPPORTED = 0, 2, 4, 7
+#: Whom Chromium itself calls in spite of its flags (seen with 156): let through or not like any other, but no
+#: page's doing, so that nothing is said about them.
+OWN_CALLS = frozenset(
+    {
+        "accounts.google.com",
+        "android.clients.google.com",
+        "clients2.google.com",
+        "content-autofill.googleapis.com",
+        "mtalk.google.com",
+        "optimizationguide-pa.googleapis.com",
+        "redirector.gvt1.com",
+        "safebrowsing.googleapis.com",
+        "update.googleapis.com",
+    }
+)
 #: Seconds a connection to a target may take.
 PATIENCE_S = 10.0
 
@@ -28,7 +43,7 @@ class Gate:
         self._egress = egress
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        #: `host:port` of what was refused, in the order it was first asked for.
+        #: `host:port` of what pages asked for and was refused, in the order it was first asked for.
         self.refused: dict[str, None] = {}
         #: `host:port` of what could not be reached, and why.
         self.unreachable: dict[str, str] = {}
@@ -77,11 +92,13 @@ class Gate:
         try:
             onward = await self._connect(host, port)
         except Refused:
-            self.refused[f"{host}:{port}"] = None
+            if host not in OWN_CALLS:
+                self.refused[f"{host}:{port}"] = None
             await _reply(writer, NOT_ALLOWED)
             return
         except (CheckTrouble, OSError, TimeoutError) as trouble:
-            self.unreachable[f"{host}:{port}"] = _in_words(trouble)
+            if host not in OWN_CALLS:
+                self.unreachable[f"{host}:{port}"] = _in_words(trouble)
             await _reply(writer, UNREACHABLE)
             return
         try:
