@@ -16,7 +16,10 @@ SCOPES = {
     "users:read": "show people's names and local times beside their ticks",
 }
 
-USAGE = "start [service] [version] [environment] | status | list | finish | abort REASON | help"
+USAGE = (
+    "start [service] [version] [environment] | check [section] | status | list | go | finish | "
+    "abort REASON | help"
+)
 
 
 def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | None = None) -> dict[str, Any]:
