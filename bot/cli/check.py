@@ -18,8 +18,8 @@ from bot.cli.naming import library_for
 from bot.cli.reports import FORMATS, Report
 from bot.config import Settings
 from bot.domain.check import Binding, ItemResult
-from bot.domain.checklist import Checklist
-from bot.domain.errors import NoChecks, NothingCalled
+from bot.domain.checking import in_scope
+from bot.domain.errors import NoChecks
 from bot.services.ports import SystemClock
 from bot.services.verifying import SidecarVerifier
 
@@ -74,7 +74,7 @@ async def _check(
     verifier = SidecarVerifier(library, SystemClock(), secrets=settings.secrets)
     bound = verifier.bound(name, environment=environment, service=service, version=version)
     loaded = library.load(name)
-    wanted = _in_section(loaded, section)
+    wanted = {loaded.items[position].key for position in in_scope(loaded, section)}
     bindings = [
         binding
         for key, binding in bound.bindings.items()
@@ -113,23 +113,3 @@ async def _check(
         results=found,
         seconds=time.perf_counter() - began,
     )
-
-
-def _in_section(checklist: Checklist, words: str) -> set[str]:
-    """The keys of the items a section, group or item title means; all of them for none."""
-    if not words:
-        return {item.key for item in checklist.items}
-    folded = words.casefold()
-    keys = {
-        item.key
-        for section in checklist.sections
-        for group in section.groups
-        for item in group.items
-        if folded in (section.title.casefold(), group.title.casefold(), item.text.casefold(), item.key)
-        or item.key.startswith(f"{folded}/")
-    }
-    if not keys:
-        titles = [title for s in checklist.sections for title in (s.title, *(g.title for g in s.groups))]
-        close = tuple(title for title in titles if folded in title.casefold())[:3]
-        raise NothingCalled(words, nearest=close or tuple(titles[:3]))
-    return keys

@@ -8,15 +8,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from bot.domain.check import SEVERITY, ItemResult, Outcome, result_to_json
-
-MARKS = {
-    Outcome.PASS: "✓",
-    Outcome.WARN: "⚠",
-    Outcome.FAIL: "✗",
-    Outcome.UNKNOWN: "?",
-    Outcome.ERROR: "⚡",
-    Outcome.SKIPPED: "–",
-}
+from bot.slack.blocks.results import MARKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +54,8 @@ def summary(report: Report) -> str:
     """The counts, failures first."""
     counts = [f"{report.count(o)} {o.value}" for o in SEVERITY if report.count(o)]
     found = ", ".join(counts) or "nothing to check"
-    where = f"{len(report.results)} items of {report.checklist} in {report.environment}"
+    count = len(report.results)
+    where = f"{count} item{'' if count == 1 else 's'} of {report.checklist} in {report.environment}"
     return f"{where}: {found} ({report.seconds:.1f} s)"
 
 

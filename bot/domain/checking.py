@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.domain.check import ItemResult, Outcome, result_to_json
-from bot.domain.checklist import Item
+from bot.domain.checklist import Checklist, Item
 from bot.domain.deployment import REASON, Deployment, open_steps_before
 from bot.domain.errors import (
     DeploymentClosed,
@@ -27,19 +27,19 @@ from bot.domain.events import BOT, Fact
 from bot.domain.verification import Purpose, Result
 
 
-def in_scope(deployment: Deployment, words: str) -> tuple[int, ...]:
+def in_scope(checklist: Checklist, words: str) -> tuple[int, ...]:
     """The positions of the items a person means: everything, a section, a group or an item, by its words.
 
     Raises NothingCalled, with the nearest titles.
     """
     wanted = _folded(words)
     if not wanted:
-        return tuple(range(len(deployment.checklist.items)))
+        return tuple(range(len(checklist.items)))
     named: dict[str, list[int]] = {}
     titles: dict[str, str] = {}
-    keys = {item.key: position for position, item in enumerate(deployment.checklist.items)}
+    keys = {item.key: position for position, item in enumerate(checklist.items)}
     position = 0
-    for section in deployment.checklist.sections:
+    for section in checklist.sections:
         for group in section.groups:
             for item in group.items:
                 both = f"{section.title} / {group.title}" if section.title and group.title else ""

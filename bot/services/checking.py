@@ -41,7 +41,7 @@ async def request(ports: Ports, deployment_id: int, *, words: str, user: str, de
     """
 
     def fact(state: Deployment) -> list[Fact]:
-        positions = checking.in_scope(state, words)
+        positions = checking.in_scope(state.checklist, words)
         return [checking.request(state, positions, user=user, at=ports.clock.now(), scope=words)]
 
     before, after = await _act(ports, deployment_id, delivery, fact)
