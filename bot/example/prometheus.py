@@ -103,6 +103,8 @@ class Prometheus:
 
     def __init__(self, folder: Path, programs: Programs) -> None:
         self.port = free_port()
+        #: What it scrapes.
+        self.jobs: list[str] = []
         self._folder = folder
         self._programs = programs
 
@@ -121,6 +123,7 @@ class Prometheus:
     ) -> None:
         """Start it with these jobs and the rules in a file. Raises ExampleTrouble."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self.jobs = [job.name for job in jobs]
         itself = Job(name="prometheus", port=self.port)
         configuration: dict[str, Any] = {
             "global": {
