@@ -146,6 +146,8 @@ class Prometheus:
             f"--storage.tsdb.path={self._folder / 'data'}",
             "--storage.tsdb.retention.time=6h",
             f"--web.listen-address={LOOPBACK}:{self.port}",
+            # It hears of Alertmanager only seconds after the first alert: do not wait a minute to repeat it.
+            "--rules.alert.resend-delay=2s",
             "--log.level=warn",
         ]
         await self._programs.start("prometheus", argv, ready=lambda: answers(self.port, "/-/ready"))
