@@ -16,7 +16,16 @@ from bot.checks.kind import Broken, Context, Duration, Kind, NoData, Params, Tar
 from bot.domain.check import Observation, Rules
 
 #: What means that packets did not leave, or came back from a router: nothing was learnt of the port.
-_NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
+_NO_ROUTE = frozenset(
+    {
+        errno.ENETUNREACH,
+        errno.EHOSTUNREACH,
+        errno.ENETDOWN,
+        errno.EHOSTDOWN,
+        errno.EADDRNOTAVAIL,
+        errno.EAFNOSUPPORT,
+    }
+)
 
 
 class NetParams(Params):

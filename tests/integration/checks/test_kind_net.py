@@ -96,7 +96,7 @@ def way_to(ip: str) -> int:
 
 async def test_a_network_without_a_way_there_is_unknown() -> None:
     """False green: packets do not leave this machine, so every port looks closed."""
-    if way_to("100::1") != errno.ENETUNREACH:
+    if way_to("100::1") not in (errno.ENETUNREACH, errno.EADDRNOTAVAIL):
         pytest.skip("this machine has a way to every IPv6 address")
     context = make_context(allow=["100::/64"])
     seen = await net(80, host="100::1", expect={"reachable": False}, context=context)
