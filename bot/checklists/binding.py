@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -142,6 +142,7 @@ class _Binder:
             if key in self._sidecar.items
         }
         self._check_members(bindings)
+        bindings = {key: _with_members(binding, bindings) for key, binding in bindings.items()}
         allow = self._fill_list("allow", self._allow)
         ca_file = self._sidecar.ca_file and str(self._fill("ca_file", self._sidecar.ca_file)[0])
         return BoundChecklist(
@@ -356,6 +357,12 @@ class _Binder:
                     self._note(f"items/{key}", f"“{member}” has no checks{did_you_mean(member, bindings)}")
             if _reaches(bindings, key, key, set()):
                 self._note(f"items/{key}", "it is made of itself")
+
+
+def _with_members(binding: Binding, bindings: Mapping[str, Binding]) -> Binding:
+    """What an item is made of must be set up, or it is not either."""
+    missing = [name for member in binding.members if member in bindings for name in bindings[member].missing]
+    return replace(binding, missing=tuple(dict.fromkeys([*binding.missing, *missing])))
 
 
 def _place_in(secret: Secret | None) -> Iterator[str]:

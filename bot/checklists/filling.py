@@ -73,11 +73,11 @@ def values_for(
 
 
 def _as_written(text: str | None, *, like: Variable) -> Any:
-    """What an environment variable holds: a list where the variable is one, written `a, b` or as YAML."""
+    """What an environment variable holds; a list as YAML or as `a, b`, a mapping as YAML."""
     form = like.example if like.default is None else like.default
-    if not text or not isinstance(form, list):
+    if not text or not isinstance(form, list | dict):
         return text or None
-    if text.lstrip().startswith("["):
+    if text.lstrip().startswith(("[", "{")):
         try:
             return YAML(typ="safe", pure=True).load(text)
         except YAMLError:

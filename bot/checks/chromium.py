@@ -106,7 +106,7 @@ async def start_chromium(context: Context, *, any_certificate: bool = False) -> 
                     os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
     finally:
-        shutil.rmtree(profile, ignore_errors=True)
+        await _remove(profile)
 
 
 def _flags(profile: Path, gate: Gate, any_certificate: bool) -> list[str]:
@@ -125,6 +125,15 @@ def _flags(profile: Path, gate: Gate, any_certificate: bool) -> list[str]:
     if any_certificate:
         flags.append("--ignore-certificate-errors")
     return flags
+
+
+async def _remove(profile: Path) -> None:
+    """Remove a profile, which processes that are just being killed may still write into."""
+    for pause in (0.0, 0.05, 0.2, 1.0):
+        await asyncio.sleep(pause)
+        shutil.rmtree(profile, ignore_errors=True)
+        if not profile.exists():  # noqa: ASYNC240 - one look at a local folder
+            return
 
 
 def _dies_with_us(context: Context) -> list[str]:

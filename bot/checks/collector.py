@@ -146,7 +146,7 @@ async def visit(devtools: DevTools, url: str, *, preset: Preset, settle: float) 
         await _prepare(devtools, session, preset)
         answer = await devtools.call("Page.navigate", session=session, url=url)
         if answer.get("errorText"):
-            raise TargetDown(f"{url} does not load: {answer['errorText']}")
+            raise TargetDown(f"{url} does not load: {answer['errorText'].removeprefix('net::')}")
         return await _watch(devtools, session, network, url, settle)
     finally:
         await devtools.call("Target.disposeBrowserContext", browserContextId=profile)

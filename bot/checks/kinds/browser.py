@@ -14,7 +14,7 @@ from bot.checks.chromium import Chromium, start_chromium
 from bot.checks.collector import PRESETS, visit
 from bot.checks.devtools import connect
 from bot.checks.journeys import Played, play
-from bot.checks.kind import Broken, Context, Duration, Kind, NoData, Params, Pool
+from bot.checks.kind import Broken, Context, Duration, Kind, NoData, Params, Pool, Refused, TargetDown
 from bot.checks.steps import Step, problem_with
 from bot.checks.vitals import in_words, medians, metrics_of
 from bot.checks.web import host_and_port
@@ -135,10 +135,23 @@ Measured = tuple[list[Mapping[str, float | None]], str, str, str, list[str]]
 
 async def _collect(params: VitalsParams, chromium: Chromium) -> Measured:
     preset = PRESETS[params.preset]
-    async with connect(chromium.websocket) as devtools:
-        visits = [
-            await visit(devtools, params.url, preset=preset, settle=params.settle) for _ in range(params.runs)
-        ]
+    try:
+        async with connect(chromium.websocket) as devtools:
+            visits = [
+                await visit(devtools, params.url, preset=preset, settle=params.settle)
+                for _ in range(params.runs)
+            ]
+    except TargetDown as down:
+        # What the browser calls a failed proxy is what the gate knows better.
+        if "SOCKS" not in str(down):
+            raise
+        if chromium.gate.refused:
+            where = next(iter(chromium.gate.refused))
+            raise Refused(
+                f"{params.url} leads to {where}, which is not on the list of allowed hosts"
+            ) from None
+        why = next(iter(chromium.gate.unreachable.values()), "it does not answer")
+        raise TargetDown(f"{params.url} does not load: {why}") from None
     last = visits[-1]
     longest = max((task.end - task.start for one in visits for task in one.long_tasks), default=0)
     remarks = [f"longest task {longest:.0f} ms"] if longest else []

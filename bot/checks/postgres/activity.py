@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.checks.postgres.session import Session
+from bot.checks.postgres.session import APPLICATION, Session
 from bot.domain.check import Observation
 
 # Counted from pg_stat_database, which every role may see in full; a connection to no database (a WAL sender,
@@ -20,6 +20,7 @@ select current_setting('max_connections')::int as max_connections,
        (select rolconnlimit from pg_catalog.pg_roles where rolname = current_user) as role_limit
 """
 
+# Another check may watch for a while inside its transaction.
 _IDLE = """
 select count(*) filter (where state like 'idle in transaction%'
                         and state_change < now() - make_interval(secs => $1))::int as idle,
@@ -27,7 +28,7 @@ select count(*) filter (where state like 'idle in transaction%'
                 filter (where state like 'idle in transaction%'), 0)::float8 as longest,
        count(*) filter (where query = '<insufficient privilege>')::int as hidden
 from pg_catalog.pg_stat_activity
-where pid <> pg_backend_pid()
+where pid <> pg_backend_pid() and application_name is distinct from $2
 """
 
 _HOLDERS = """
@@ -44,7 +45,7 @@ async def connections(session: Session, *, planned: int | None, idle_after: floa
     # -1 is no limit. A limit of the role or the database bites before that of the server does.
     own = [limits[name] for name in ("database_limit", "role_limit") if (limits[name] or -1) >= 0]
     available = min([limits["max_connections"] - limits["reserved"], *own])
-    idle = await session.row(_IDLE, float(idle_after))
+    idle = await session.row(_IDLE, float(idle_after), APPLICATION)
     holders = await session.rows(_HOLDERS)
     server = limits["max_connections"] - limits["reserved"]
     values: dict[str, Any] = {

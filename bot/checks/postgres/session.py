@@ -97,7 +97,9 @@ async def reading(
     takes too long, Broken for a statement that cannot be right.
     """
     began = time.perf_counter()
-    connection, encrypted = await _connect(dsn, context, ca_file)
+    # The server keeps to the limit itself; past it by this much, it or the way to it is gone.
+    answer_s = statement_timeout + CONNECT_S
+    connection, encrypted = await _connect(dsn, context, ca_file, answer_s)
     connect_ms = (time.perf_counter() - began) * 1000
     try:
         with in_words(dsn, statement_timeout):
@@ -136,11 +138,13 @@ def in_words(dsn: PostgresDsn, statement_timeout: float) -> Iterator[None]:
         raise Broken(f"the query and its data do not fit: {_first_line(error)}") from error
     except asyncpg.PostgresError as error:
         raise Broken(f"the query fails: {_first_line(error)}") from error
+    except TimeoutError as error:
+        raise TargetDown(f"{dsn.shown} stopped answering") from error
     except (OSError, asyncpg.InterfaceError) as error:
         raise TargetDown(f"{dsn.shown} broke off: {_first_line(error)}") from error
 
 
-async def _connect(dsn: PostgresDsn, context: Context, ca_file: str) -> tuple[Any, bool]:
+async def _connect(dsn: PostgresDsn, context: Context, ca_file: str, answer_s: float) -> tuple[Any, bool]:
     """A connection to the first checked address that answers, and whether it is encrypted."""
     address = await context.egress.resolve(dsn.host, dsn.port)
     last: Exception | None = None
@@ -155,6 +159,7 @@ async def _connect(dsn: PostgresDsn, context: Context, ca_file: str) -> tuple[An
                     database=dsn.database,
                     ssl=tls or "disable",
                     timeout=min(CONNECT_S, context.timeout),
+                    command_timeout=answer_s,
                     # Prepared statements do not outlive a transaction behind PgBouncer.
                     statement_cache_size=0,
                     target_session_attrs="any",

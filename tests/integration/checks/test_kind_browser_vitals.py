@@ -22,6 +22,7 @@ from bot.checks.kind import Context
 from bot.checks.processes import LocalProcesses
 from bot.domain.check import Binding, CheckSpec, Evidence, ItemResult, Outcome
 from tests.checking import examine, make_context
+from tests.postgres import free_port
 from tests.servers.site import Site, serve_site
 
 #: Keeps the main thread busy for this long, once the page has been painted.
@@ -130,8 +131,19 @@ async def test_a_page_that_never_comes_to_rest_has_no_time_to_interactive(site: 
 
 
 async def test_a_page_where_nothing_listens_fails(site: Site) -> None:
-    seen = await measure("http://127.0.0.1:9/", "lcp")
+    seen = await measure(f"http://127.0.0.1:{free_port()}/", "lcp")
     assert seen.outcome is Outcome.FAIL
+    assert "nothing listens there" in seen.reason
+
+
+async def test_a_page_that_leads_to_a_host_not_allowed_is_an_error(site: Site) -> None:
+    async with serve_site() as secret:
+        url = site.page("", status=302, headers={"Location": f"{secret.url}/"})
+        only = make_context(allow=[site.url.removeprefix("http://")])
+        seen = await measure(url, "lcp", context=only)
+        assert seen.outcome is Outcome.ERROR
+        assert secret.url.removeprefix("http://") in seen.reason
+        assert not secret.hits
 
 
 async def test_a_host_that_is_not_allowed_is_an_error_and_is_not_contacted(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -17,7 +18,23 @@ from bot.domain.check import Observation, Rules
 class HttpsRedirectParams(Params):
     """Which URL."""
 
-    url: str = Field(pattern=r"^http://", description="http:// URL that must lead to https://.")
+    url: str = Field(
+        pattern=r"^https?://", description="http:// URL that must lead to https://, or a site on port 443."
+    )
+    http_url: str = Field(
+        "",
+        pattern=r"^(http://.*)?$",
+        description="The http:// URL of a site on another port.",
+    )
+
+    @property
+    def start(self) -> str:
+        """The http:// URL to begin at; empty where it cannot be told."""
+        if self.http_url or self.url.startswith("http://"):
+            return self.http_url or self.url
+        if urlsplit(self.url).port in (None, 443):
+            return self.url.replace("https://", "http://", 1).replace(":443", "", 1)
+        return ""
 
 
 class HttpsRedirect(Kind[HttpsRedirectParams]):
@@ -38,9 +55,13 @@ class HttpsRedirect(Kind[HttpsRedirectParams]):
         """Catalogue S1; half a year is what the HTTP Observatory demands of HSTS."""
         return Rules(must={"to_https": True}, warn={"hsts_max_age_s": f"< {SIX_MONTHS_S}"})
 
+    def problem(self, params: HttpsRedirectParams) -> str | None:
+        """A site on a port of its own does not tell where its http:// is."""
+        return None if params.start else f"'{params.url}' does not tell its http:// address: give http_url"
+
     async def observe(self, params: HttpsRedirectParams, context: Context) -> Observation:
         """Follow it. Raises TargetDown where http:// or the https:// it leads to does not answer."""
-        way = await way_to_https(context, params.url)
+        way = await way_to_https(context, params.start)
         values: dict[str, Any] = {
             "to_https": way.secure,
             "same_host": way.same_host_first,
@@ -54,4 +75,4 @@ class HttpsRedirect(Kind[HttpsRedirectParams]):
             )
             values["hsts_max_age_s"] = hsts_max_age(answer) or 0
             said += f", HSTS {values['hsts_max_age_s'] // 86400} days"
-        return Observation(target=place(params.url), values=values, summary=said)
+        return Observation(target=place(params.start), values=values, summary=said)
