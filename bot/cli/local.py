@@ -20,8 +20,8 @@ from bot.cli.serve import run, until_stopped
 from bot.config import Settings
 from bot.domain.errors import DeploybotError
 from bot.example.programs import ExampleTrouble
-from bot.example.running import example_service
-from bot.example.service import ENVIRONMENT, SERVICE, ExampleService
+from bot.example.running import Example, example_service
+from bot.example.service import ENVIRONMENT, SERVICE
 from bot.services.ports import ShiftedClock
 from bot.slack.manifest import manifest
 from bot.workspace.server import Workspace
@@ -76,13 +76,13 @@ async def _local(settings: Settings, host: str, port: int, state: Path, example_
                 }
             ),
             clock=clock,
-            process=None if example is None else {**os.environ, **example.environment()},
+            process=None if example is None else {**os.environ, **example.environment},
         )
         stack.push_async_callback(application.stop)
         await application.start()
         start = f"{settings.command} start"
         if example is not None:
-            start += f" {SERVICE} {example.version} {ENVIRONMENT}"
+            start += f" {SERVICE} {example.service.version} {ENVIRONMENT}"
         console.print(f"\n  Open [bold]{escape(url)}[/]  and type  [bold]{escape(start)}[/]", soft_wrap=True)
         for line in () if example is None else _about(example, settings.command):
             console.print(f"  {line}", soft_wrap=True)
@@ -91,21 +91,22 @@ async def _local(settings: Settings, host: str, port: int, state: Path, example_
 
 
 @contextlib.asynccontextmanager
-async def _example(folder: Path) -> AsyncIterator[ExampleService]:
+async def _example(folder: Path) -> AsyncIterator[Example]:
     """The example service while the bot runs. Raises DeploybotError where it cannot be started."""
     try:
         async with example_service(folder) as example:
-            yield example.service
+            yield example
     except ExampleTrouble as trouble:
         raise DeploybotError(f"The example service cannot be run: {trouble}") from trouble
 
 
-def _about(example: ExampleService, command: str) -> Iterator[str]:
+def _about(example: Example, command: str) -> Iterator[str]:
     """Where the example service is, and what to do with it."""
     yield f"then  [bold]{escape(command)} check[/]  in its thread or here."
-    yield f"The shop  [bold]{escape(example.base_url)}[/]"
-    if example.ca_file is not None:
-        yield f"          its certificate is by an authority of its own: {escape(str(example.ca_file))}"
-    yield f"Break it  [bold]{escape(example.page_url)}[/]"
-    for line in example.left_out:
+    service = example.service
+    yield f"The shop  [bold]{escape(service.base_url)}[/]"
+    if service.ca_file is not None:
+        yield f"          its certificate is by an authority of its own: {escape(str(service.ca_file))}"
+    yield f"Break it  [bold]{escape(service.page_url)}[/]"
+    for line in service.left_out:
         yield f"Left out: {escape(line)}"

@@ -17,7 +17,7 @@ from bot.example.service import ExampleService
 #: Calls of the slow statement before the switch counts as thrown: checks leave out what was called seldom.
 SLOW_CALLS = 12
 #: Requests that follow a change of the error rate, so that rates over a minute or more show it.
-BURST = 400
+BURST = 1200
 
 
 class Switch(ABC):
@@ -204,6 +204,12 @@ class Errors(_ShopSwitch):
         await super().throw()
         if self.service.traffic is not None:
             await self.service.traffic.burst(BURST)
+
+    async def mend(self) -> None:
+        """Succeed, and have people come back."""
+        await super().mend()
+        if self.service.traffic is not None:
+            await self.service.traffic.burst(3 * BURST)
 
 
 SWITCHES: tuple[type[Switch], ...] = (

@@ -73,6 +73,7 @@ http {{
         proxy_set_header Connection $connection_upgrade;
         {headers}
         {cache}
+        add_header X-Cache BYPASS always;
         location / {{ proxy_pass http://shop; }}
         location /assets/ {{
             proxy_pass http://shop;
@@ -142,6 +143,11 @@ class Nginx:
     def url(self) -> str:
         """The shop's address, without a slash at the end."""
         return f"https://{LOOPBACK}:{self.port}"
+
+    @property
+    def http_url(self) -> str:
+        """Where plain HTTP is sent on to TLS."""
+        return f"http://{LOOPBACK}:{self.http_port}"
 
     def configuration(self, conduct: Conduct) -> str:
         """nginx.conf for this conduct."""

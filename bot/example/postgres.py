@@ -7,6 +7,7 @@ import pwd
 import shutil
 import signal
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ from bot.example.programs import LOOPBACK, ExampleTrouble, Programs, find, free_
 DATABASE = "storefront"
 #: Who owns the cluster, who owns the shop's tables, who may look at everything and change nothing.
 ADMIN, OWNER, READER = "admin", "storefront", "deploybot_check"
+
+#: Connections of the shop's pool.
+POOL_SIZE = 5
+KEPT_BACKUPS = 3
 
 _HBA = """
 hostssl all all 127.0.0.1/32 scram-sha-256
@@ -115,6 +120,17 @@ class Postgres:
         )
         await self._set_up()
 
+    async def back_up(self, folder: Path) -> None:
+        """Dump the database into a folder; the newest few dumps stay. Raises ExampleTrouble."""
+        _make_room(folder)
+        programs = self.folder_of_programs()
+        assert programs is not None
+        target = folder / f"{DATABASE}-{datetime.now(UTC):%Y%m%d-%H%M%S}.dump"
+        argv = [str(programs / "pg_dump"), "--format=custom", f"--file={target}"]
+        argv += ["--host", LOOPBACK, "--port", str(self.port), "--username", OWNER, "--no-password", DATABASE]
+        tls = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(self._certificates.ca_file)}
+        await run(argv, env={"PGPASSWORD": self._passwords[OWNER], **tls})
+
     def _reachable_folder(self) -> Path:
         """Its folder, or one in the system's place for such where its user cannot get into ours."""
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -186,6 +202,12 @@ class Postgres:
             )
         finally:
             await connection.close()
+
+
+def _make_room(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in sorted(folder.glob(f"{DATABASE}-*.dump"))[: 1 - KEPT_BACKUPS]:
+        old.unlink()
 
 
 class Statements:

@@ -134,6 +134,11 @@ class Programs:
             shutil.rmtree(path, ignore_errors=True)
         self._record.unlink()
 
+    @property
+    def running(self) -> bool:
+        """Whether everything that was started still runs."""
+        return bool(self._running) and all(program.running for program in self._running)
+
     def keep_elsewhere(self, folder: Path) -> None:
         """Remove this folder too, at the end."""
         self._elsewhere.append(folder)

@@ -103,6 +103,8 @@ class Prometheus:
 
     def __init__(self, folder: Path, programs: Programs) -> None:
         self.port = free_port()
+        #: What it scrapes.
+        self.jobs: list[str] = []
         self._folder = folder
         self._programs = programs
 
@@ -121,6 +123,7 @@ class Prometheus:
     ) -> None:
         """Start it with these jobs and the rules in a file. Raises ExampleTrouble."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self.jobs = [job.name for job in jobs]
         itself = Job(name="prometheus", port=self.port)
         configuration: dict[str, Any] = {
             "global": {
@@ -143,6 +146,8 @@ class Prometheus:
             f"--storage.tsdb.path={self._folder / 'data'}",
             "--storage.tsdb.retention.time=6h",
             f"--web.listen-address={LOOPBACK}:{self.port}",
+            # It hears of Alertmanager only seconds after the first alert: do not wait a minute to repeat it.
+            "--rules.alert.resend-delay=2s",
             "--log.level=warn",
         ]
         await self._programs.start("prometheus", argv, ready=lambda: answers(self.port, "/-/ready"))

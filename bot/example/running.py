@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bot.example.breaking import Breaker
+from bot.example.environment import environment
 from bot.example.page import ControlPage
 from bot.example.programs import free_port
 from bot.example.service import ExampleService
@@ -20,6 +22,8 @@ class Example:
     service: ExampleService
     breaker: Breaker
     page: ControlPage
+    #: Environment variables that fill in its checklist.
+    environment: dict[str, str]
 
 
 @contextlib.asynccontextmanager
@@ -36,8 +40,16 @@ async def example_service(folder: Path, *, page_port: int = 0) -> AsyncIterator[
         # First, because Alertmanager delivers to it.
         await page.start(port)
         await service.start()
-        yield Example(service=service, breaker=breaker, page=page)
+        handed_over = environment(service)
+        _write(folder / "environment", handed_over)
+        yield Example(service=service, breaker=breaker, page=page, environment=handed_over)
     finally:
         await breaker.rest()
         await page.stop()
         await service.stop()
+
+
+def _write(file: Path, variables: dict[str, str]) -> None:
+    """For a shell: `set -a; . FILE`, then `deploybot check`."""
+    file.touch(0o600)
+    file.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items()))

@@ -16,7 +16,7 @@ import aiohttp
 from bot.example.alertmanager import Alertmanager
 from bot.example.certificates import make_certificates
 from bot.example.nginx import Nginx
-from bot.example.postgres import OWNER, READER, Postgres, Statements
+from bot.example.postgres import OWNER, READER, Postgres
 from bot.example.programs import LOOPBACK, ExampleTrouble, Programs, answers, free_port
 from bot.example.prometheus import Exporters, Job, Prometheus
 from bot.example.redis import Redis
@@ -26,7 +26,7 @@ from bot.example.traffic import Traffic
 
 SERVICE, ENVIRONMENT = "storefront", "production"
 #: What the shop is configured with; the names are documented in its configuration guide.
-_CONFIGURED = ("SHOP_DATABASE_DSN", "SHOP_REDIS_DSN", "SHOP_API_TOKEN", "SHOP_PORT", "SHOP_VERSION")
+CONFIGURED = ("SHOP_DATABASE_DSN", "SHOP_REDIS_DSN", "SHOP_API_TOKEN", "SHOP_PORT", "SHOP_VERSION")
 
 
 class ExampleService:
@@ -45,13 +45,12 @@ class ExampleService:
         self.repository = Repository(self.folder / "checkout")
         self.nginx: Nginx | None = None
         self.postgres: Postgres | None = None
-        self.statements: Statements | None = None
         self.redis: Redis | None = None
         self.prometheus: Prometheus | None = None
         self.alertmanager: Alertmanager | None = None
         self.traffic: Traffic | None = None
-        self._page_port = page_port
-        self._shop_port = free_port()
+        self.page_port = page_port
+        self.shop_port = free_port()
         self._secrets: dict[str, str] = {}
         #: The authority to trust; None without TLS.
         self.ca_file: Path | None = None
@@ -68,18 +67,18 @@ class ExampleService:
             self._leave_out("git", "git", "its repository")
         if self.postgres is not None:
             await self.repository.migrate(self.postgres.dsn(OWNER), "upgrade", "head")
+            await self.postgres.back_up(self.repository.folder / "backups")
         if Nginx.installed():
-            self.nginx = Nginx(self.folder / "nginx", self.programs, certificates, self._shop_port)
+            self.nginx = Nginx(self.folder / "nginx", self.programs, certificates, self.shop_port)
             self.ca_file = certificates.ca_file
         else:
             self._leave_out("nginx", "nginx-light", "TLS, security headers and compression")
         await self._start_shop()
         if self.nginx is not None:
             await self.nginx.start()
-        self.traffic = Traffic(self.base_url, token=self._secrets["api_token"], account=self.account)
+        self.traffic = Traffic(self.base_url, token=self.api_token, account=self.account)
         self.traffic.start()
         await self._start_prometheus()
-        self._write_environment()
 
     async def stop(self) -> None:
         """Take everything down; nothing is left running."""
@@ -108,7 +107,6 @@ class ExampleService:
         starts: list[Coroutine[Any, Any, None]] = []
         if Postgres.installed():
             self.postgres = Postgres(self.folder / "postgres", self.programs, certificates, self._secrets)
-            self.statements = Statements(self.postgres)
             starts.append(self.postgres.start())
         else:
             self._leave_out("PostgreSQL", "postgresql", "the database")
@@ -129,21 +127,21 @@ class ExampleService:
     async def _start_shop(self) -> None:
         file = self.folder / "shop.json"
         Settings(
-            port=self._shop_port,
+            port=self.shop_port,
             base_url=self.base_url,
             project=str(self.repository.folder),
             api_token=self._secrets["api_token"],
             control_key=self._secrets["control_key"],
-            account=self.account["account"],
+            account=self.account["name"],
             password=self.account["password"],
             database_dsn=self.postgres.dsn(OWNER) if self.postgres else None,
             redis_dsn=self.redis.dsn if self.redis else None,
-            configured=_CONFIGURED,
+            configured=CONFIGURED,
         ).write(file)
         argv = [sys.executable, "-m", "bot.example.shop", str(file)]
         # The package may not be installed, only be where we were started.
         root = Path(__file__).parents[2]
-        await self.programs.start("shop", argv, ready=lambda: answers(self._shop_port, "/version"), cwd=root)
+        await self.programs.start("shop", argv, ready=lambda: answers(self.shop_port, "/version"), cwd=root)
         await self.change_shop(version=self.version, commit=self.repository.commit(self.version))
 
     async def _start_prometheus(self) -> None:
@@ -159,7 +157,7 @@ class ExampleService:
         )
         for package in exporters.missing:
             self._leave_out(package, package, "what it measures")
-        jobs.append(Job(name=SERVICE, port=self._shop_port))
+        jobs.append(Job(name=SERVICE, port=self.shop_port))
         if self.alertmanager is not None:
             jobs.append(Job(name="alertmanager", port=self.alertmanager.port))
         self.prometheus = Prometheus(self.folder / "prometheus", self.programs)
@@ -175,12 +173,12 @@ class ExampleService:
     @property
     def base_url(self) -> str:
         """The shop's address, without a slash at the end."""
-        return self.nginx.url if self.nginx else f"http://{LOOPBACK}:{self._shop_port}"
+        return self.nginx.url if self.nginx else f"http://{LOOPBACK}:{self.shop_port}"
 
     @property
     def page_url(self) -> str:
         """Where it is broken and mended."""
-        return f"http://{LOOPBACK}:{self._page_port}"
+        return f"http://{LOOPBACK}:{self.page_port}"
 
     @property
     def receiver_url(self) -> str:
@@ -188,54 +186,21 @@ class ExampleService:
         return f"{self.page_url}/alerts"
 
     @property
+    def api_token(self) -> str:
+        """A token the API accepts."""
+        return self._secrets["api_token"]
+
+    @property
     def account(self) -> Mapping[str, str]:
         """The account that may log in, with its password."""
-        return {"account": "demo", "password": self._secrets["password"]}
-
-    def environment(self) -> dict[str, str]:
-        """Environment variables with everything that was started; what was left out has none."""
-        socket_url = self.base_url.replace("http", "ws", 1) + "/live"
-        found = {
-            "DEPLOYBOT_BASE_URL": self.base_url,
-            "DEPLOYBOT_API_URL": self.base_url,
-            "DEPLOYBOT_LOGIN_URL": f"{self.base_url}/api/login",
-            "DEPLOYBOT_WEBSOCKET_URL": socket_url,
-            "DEPLOYBOT_API_TOKEN": self._secrets["api_token"],
-        }
-        addresses = [self._shop_port, self._page_port]
-        if self.nginx is not None:
-            found["DEPLOYBOT_CA_FILE"] = str(self.ca_file)
-            addresses += [self.nginx.port, self.nginx.http_port]
-        if self.postgres is not None:
-            found["DEPLOYBOT_DATABASE_DSN"] = self.postgres.dsn(READER)
-            addresses.append(self.postgres.port)
-        if self.redis is not None:
-            found["DEPLOYBOT_REDIS_DSN"] = self.redis.dsn
-            addresses.append(self.redis.port)
-        if self.prometheus is not None:
-            found["DEPLOYBOT_PROMETHEUS_URL"] = self.prometheus.url
-            addresses.append(self.prometheus.port)
-        if self.alertmanager is not None:
-            found["DEPLOYBOT_ALERTMANAGER_URL"] = self.alertmanager.url
-            found["DEPLOYBOT_ALERT_RECEIVER_URL"] = self.receiver_url
-            addresses.append(self.alertmanager.port)
-        if self.repository.installed():
-            found["DEPLOYBOT_CHECKOUT"] = str(self.repository.folder)
-        found["DEPLOYBOT_ALLOW"] = ",".join(f"{LOOPBACK}:{port}" for port in addresses)
-        return found
-
-    def _write_environment(self) -> None:
-        """For a shell: `set -a; . FILE`, then `deploybot check`."""
-        file = self.folder / "environment"
-        file.touch(0o600)
-        file.write_text("".join(f"{name}='{value}'\n" for name, value in self.environment().items()))
+        return {"name": "demo", "password": self._secrets["password"]}
 
     # ── what can be changed ──────────────────────────────────────────────────────────────────────────────
 
     async def change_shop(self, **changed: Any) -> None:
         """Change the shop's conduct. Raises OSError."""
         headers = {"X-Control-Key": self._secrets["control_key"]}
-        url = f"http://{LOOPBACK}:{self._shop_port}/-/conduct"
+        url = f"http://{LOOPBACK}:{self.shop_port}/-/conduct"
         async with (
             aiohttp.ClientSession() as session,
             session.post(url, json=changed, headers=headers) as answer,

@@ -101,18 +101,22 @@ def staff(shop: Shop) -> None:
     """As many workers as are wanted."""
     shop.workers = [worker for worker in shop.workers if not worker.done()]
     while len(shop.workers) < shop.conduct.workers:
-        shop.workers.append(asyncio.create_task(work(shop)))
+        shop.workers.append(asyncio.create_task(work(shop, len(shop.workers))))
     while len(shop.workers) > shop.conduct.workers:
         shop.workers.pop().cancel()
 
 
-async def work(shop: Shop) -> None:
+async def work(shop: Shop, worker: int) -> None:
     """Send confirmations, one after the other: here, to the log."""
-    while True:
-        shop.last_beat = time.time()
-        number = await shop.stock.next_confirmation()
-        if number is not None:
-            log.info("order %s is confirmed", number)
+    try:
+        while True:
+            shop.last_beat = time.time()
+            await shop.stock.beat(worker)
+            number = await shop.stock.next_confirmation()
+            if number is not None:
+                log.info("order %s is confirmed", number)
+    finally:
+        await shop.stock.leave(worker)
 
 
 def application(shop: Shop) -> web.Application:

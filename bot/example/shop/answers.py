@@ -44,9 +44,10 @@ SHOP: web.AppKey[Shop] = web.AppKey("shop", Shop)
 def problem(status: int, detail: str, *, headers: dict[str, str] | None = None) -> web.Response:
     """An error as RFC 9457 writes it."""
     title = HTTPStatus(status).phrase
+    told = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return web.Response(
         status=status,
-        text=json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail}),
+        body=json.dumps(told).encode(),
         content_type="application/problem+json",
         headers=headers,
     )

@@ -73,19 +73,25 @@ async def me(request: web.Request) -> web.Response:
     return web.json_response({"account": request["account"]})
 
 
-async def quote(request: web.Request) -> web.Response:
+async def delivery(request: web.Request) -> web.Response:
     """The price of delivery: costs something to find out, so it is limited."""
-    refusal, headers = limited(request, request["account"])
+    refusal, headers = limited(request, "anybody")
     return refusal or web.json_response({"delivery_cents": 490}, headers=headers)
 
 
 async def events(request: web.Request) -> web.Response:
     """Tell every browser that is connected, and the audit log."""
     body = await read_json(request)
-    marker = str(body.get("marker", ""))[:200]
+    marker = str(body.get("marker") or request.headers.get("X-Request-ID", ""))[:200]
     await request.app[SHOP].stock.audit(request["account"], "event.sent", marker)
     told = await tell(request, {"type": "event", "marker": marker, "text": str(body.get("text", ""))[:200]})
     return web.json_response({"told": told}, status=202)
+
+
+async def ping(request: web.Request) -> web.Response:
+    """Have every browser that is connected hear something, at once."""
+    marker = request.headers.get("X-Request-ID", "")[:200]
+    return web.json_response({"told": await tell(request, {"type": "ping", "marker": marker})}, status=202)
 
 
 async def tell(request: web.Request, event: dict[str, Any]) -> int:
@@ -119,7 +125,7 @@ async def log_in(request: web.Request) -> web.Response:
     """An account and its password for tokens; few attempts for each account."""
     shop = request.app[SHOP]
     body = await read_json(request)
-    account, password = str(body.get("account", "")), str(body.get("password", ""))
+    account, password = str(body.get("name", "")), str(body.get("password", ""))
     refusal, headers = limited(request, account)
     if refusal is not None:
         return refusal
@@ -169,7 +175,6 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/orders", guarded(place_order)),
         web.get("/api/sales", guarded(sales)),
         web.get("/api/me", guarded(me)),
-        web.get("/api/quote", guarded(quote)),
         web.post("/api/events", guarded(events)),
         web.post("/api/login", log_in),
         web.post("/api/refresh", refresh),
@@ -177,5 +182,7 @@ def routes() -> list[web.RouteDef]:
         # What pages show to everybody needs no token.
         web.get("/shop/products.json", products),
         web.get("/shop/sales.json", sales),
+        web.get("/shop/delivery.json", delivery),
+        web.post("/shop/ping", ping),
         web.get("/live", live),
     ]

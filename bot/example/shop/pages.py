@@ -81,6 +81,7 @@ class Pages:
             web.get("/assets/{name}", asset),
             web.get("/sw.js", service_worker),
             web.get("/manifest.webmanifest", web_manifest),
+            web.get("/manifest.json", build_manifest),
             web.get("/robots.txt", robots),
             web.get("/sitemap.xml", sitemap),
             web.get("/openapi.json", openapi),
@@ -105,11 +106,15 @@ async def asset(request: web.Request) -> web.Response:
     """A script, a style, an image."""
     assets = request.app[SHOP].assets
     name = request.match_info["name"]
-    if name == "manifest.json":
-        return _with_tag(request, json.dumps(assets.manifest).encode(), "application/json", ASK_AGAIN)
     if name not in assets.files:
         return problem(404, "There is no such file.")
     return _with_tag(request, assets.files[name], assets.content_type(name), FOREVER)
+
+
+async def build_manifest(request: web.Request) -> web.Response:
+    """Which scripts the build made."""
+    manifest = json.dumps(request.app[SHOP].assets.manifest).encode()
+    return _with_tag(request, manifest, "application/json", ASK_AGAIN)
 
 
 async def service_worker(request: web.Request) -> web.Response:

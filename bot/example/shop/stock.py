@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import ssl
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _KINDS = (
 )
 #: Seconds a list of products is kept.
 CACHE_S = 30
+#: Most connections to the database, and seconds until a worker that says nothing counts as gone.
+POOL_SIZE, BEAT_S = 5, 10
 QUEUE = "queue:confirmations"
 
 Product = dict[str, Any]
@@ -59,7 +62,9 @@ class Stock:
             parts = urlsplit(database_dsn)
             tls = ssl.create_default_context(cafile=parse_qs(parts.query)["sslrootcert"][0])
             plain = parts._replace(query="").geturl()
-            pool = await asyncpg.create_pool(plain, ssl=tls, min_size=1, max_size=5, command_timeout=5)
+            pool = await asyncpg.create_pool(
+                plain, ssl=tls, min_size=1, max_size=POOL_SIZE, command_timeout=5
+            )
         redis = Redis.from_url(redis_dsn, decode_responses=True) if redis_dsn is not None else None
         return cls(pool, redis)
 
@@ -190,6 +195,18 @@ class Stock:
             return await asyncio.wait_for(self._queue.get(), 1)
         except TimeoutError:
             return None
+
+    async def beat(self, worker: int) -> None:
+        """Say that a worker is at work."""
+        if self._redis is not None:
+            with contextlib.suppress(OSError, RedisError):
+                await self._redis.set(f"worker:{worker}", str(time.time()), ex=BEAT_S)
+
+    async def leave(self, worker: int) -> None:
+        """Say that a worker has gone."""
+        if self._redis is not None:
+            with contextlib.suppress(OSError, RedisError):
+                await self._redis.delete(f"worker:{worker}")
 
     async def queued(self) -> int:
         """Confirmations that wait."""

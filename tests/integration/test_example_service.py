@@ -1,0 +1,409 @@
+"""The example service: what is installed runs, each switch breaks and mends what it says, nothing stays."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from bot.domain.check import Outcome, Secret
+from bot.example.breaking import SWITCHES
+from bot.example.running import Example, example_service
+from tests.checking import examine, make_context
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+NAMES = {
+    "DEPLOYBOT_BASE_URL",
+    "DEPLOYBOT_HTTP_URL",
+    "DEPLOYBOT_API_URL",
+    "DEPLOYBOT_API_TOKEN",
+    "DEPLOYBOT_LOGIN_URL",
+    "DEPLOYBOT_LOGIN_NAME",
+    "DEPLOYBOT_LOGIN_PASSWORD",
+    "DEPLOYBOT_WEBSOCKET_URL",
+    "DEPLOYBOT_CA_FILE",
+    "DEPLOYBOT_DATABASE_DSN",
+    "DEPLOYBOT_REDIS_DSN",
+    "DEPLOYBOT_PROMETHEUS_URL",
+    "DEPLOYBOT_ALERTMANAGER_URL",
+    "DEPLOYBOT_ALERT_RECEIVER_URL",
+    "DEPLOYBOT_CHECKOUT",
+    "DEPLOYBOT_ALLOW",
+}
+Params = Mapping[str, Any]
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def example(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Example]:
+    """One that runs for the whole module."""
+    async with example_service(tmp_path_factory.mktemp("example") / "service") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def client(example: Example) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody who trusts the shop's authority."""
+    tls = ssl.create_default_context(cafile=example.environment["DEPLOYBOT_CA_FILE"])
+    async with httpx.AsyncClient(base_url=example.service.base_url, verify=tls, timeout=10) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def page(example: Example) -> AsyncIterator[httpx.AsyncClient]:
+    """Somebody at the page that breaks and mends."""
+    async with httpx.AsyncClient(base_url=example.service.page_url, timeout=30) as page:
+        yield page
+
+
+async def outcome_of(example: Example, kind: str, params: Params, **rules: Any) -> tuple[Outcome, str]:
+    """What a check says, with what it saw."""
+    environment = example.environment
+    context = make_context(
+        allow=environment["DEPLOYBOT_ALLOW"].split(","),
+        ca_file=Path(environment["DEPLOYBOT_CA_FILE"]),
+        root=Path(environment["DEPLOYBOT_CHECKOUT"]),
+    )
+    evidence = await examine(kind, params, context=context, **rules)
+    return evidence.outcome, evidence.observed
+
+
+# ── what there is ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_everything_is_handed_over_as_environment_variables(example: Example) -> None:
+    environment = example.environment
+    assert set(environment) >= NAMES
+    assert example.service.left_out == []
+    written = (example.service.folder / "environment").read_text()
+    assert f"DEPLOYBOT_BASE_URL={environment['DEPLOYBOT_BASE_URL']}\n" in written
+    allowed = set(environment["DEPLOYBOT_ALLOW"].split(","))
+    for name, value in environment.items():
+        if "://" in value and not name.endswith("JOURNEY"):
+            assert f"{urlsplit(value).hostname}:{urlsplit(value).port}" in allowed, name
+
+
+async def test_the_shop_answers_over_tls(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/")
+    assert answer.status_code == 200
+    assert "Teapot" in answer.text
+    assert answer.headers["content-encoding"] == "gzip"
+    health = (await client.get("/health")).json()
+    assert health == {"status": "ok", "database": "ok", "cache": "ok"}
+    configured = (await client.get("/health/config")).json()
+    assert "SHOP_DATABASE_DSN" in configured["names"]
+    assert "://" not in json.dumps(configured)
+    for hidden in ("/metrics", "/-/conduct"):
+        assert (await client.get(hidden)).status_code == 404
+
+
+async def test_plain_http_is_sent_on_to_tls(example: Example) -> None:
+    async with httpx.AsyncClient() as plain:
+        answer = await plain.get(f"{example.environment['DEPLOYBOT_HTTP_URL']}/products/7?a=b")
+    assert answer.status_code == 301
+    assert answer.headers["location"] == f"{example.service.base_url}/products/7?a=b"
+
+
+async def test_search_and_filters_find_what_they_should(example: Example, client: httpx.AsyncClient) -> None:
+    token = {"Authorization": f"Bearer {example.environment['DEPLOYBOT_API_TOKEN']}"}
+
+    async def find(**query: Any) -> list[dict[str, Any]]:
+        return list((await client.get("/api/products", params=query, headers=token)).json()["items"])
+
+    every = await find()
+    assert len(every) == 24
+    assert {one["name"].split()[0] for one in await find(q="teapot")} == {"Teapot"}
+    table = await find(category="table", max_price_cents=3000)
+    assert 0 < len(table) < len(every)
+    assert all(one["category"] == "table" and one["price_cents"] <= 3000 for one in table)
+    wrong = await client.get("/api/products", params={"limit": "many"}, headers=token)
+    assert (wrong.status_code, wrong.headers["content-type"]) == (400, "application/problem+json")
+
+
+async def test_a_login_lasts_until_it_is_ended(example: Example, client: httpx.AsyncClient) -> None:
+    wrong = await client.post("/api/login", json={**example.service.account, "password": "wrong"})
+    assert wrong.status_code == 401
+    given = (await client.post("/api/login", json=dict(example.service.account))).json()
+    bearer = {"Authorization": f"Bearer {given['access_token']}"}
+    assert (await client.get("/api/me", headers=bearer)).json() == {"account": "demo"}
+    renewed = await client.post("/api/refresh", json={"refresh_token": given["refresh_token"]})
+    assert renewed.status_code == 200
+    assert (await client.get("/api/me", headers=bearer)).status_code == 401
+    again = await client.post("/api/refresh", json={"refresh_token": given["refresh_token"]})
+    assert again.status_code == 401
+    bearer = {"Authorization": f"Bearer {renewed.json()['access_token']}"}
+    assert (await client.post("/api/logout", headers=bearer)).status_code == 204
+    assert (await client.get("/api/me", headers=bearer)).status_code == 401
+    client.cookies.clear()
+
+
+async def test_prometheus_scrapes_everything_that_can_be_scraped(example: Example) -> None:
+    prometheus = example.service.prometheus
+    assert prometheus is not None
+    async with httpx.AsyncClient(base_url=prometheus.url) as asking:
+        async with asyncio.timeout(30):
+            while True:
+                answer = (await asking.get("/api/v1/query", params={"query": "up"})).json()
+                up = {row["metric"]["job"]: row["value"][1] for row in answer["data"]["result"]}
+                if len(up) == 7 and set(up.values()) == {"1"}:
+                    break
+                await asyncio.sleep(0.2)
+    assert set(up) == {"storefront", "node", "postgres", "redis", "uptime", "alertmanager", "prometheus"}
+
+
+async def test_an_alert_reaches_the_receiver(example: Example) -> None:
+    environment = example.environment
+    params = {
+        "url": environment["DEPLOYBOT_ALERTMANAGER_URL"],
+        "seen_at": environment["DEPLOYBOT_ALERT_RECEIVER_URL"],
+    }
+    outcome, said = await outcome_of(example, "alertmanager.synthetic", params, timeout=60)
+    assert (outcome, said.split(" in ")[0]) == (Outcome.PASS, "delivered to storefront-team")
+
+
+# ── breaking and mending ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _checks(example: Example) -> dict[str, tuple[str, Params, Params]]:
+    """What sees each switch: a kind, its parameters, and its rules where it has none of its own."""
+    service, environment = example.service, example.environment
+    base = service.base_url
+    token = Secret("api_token", environment["DEPLOYBOT_API_TOKEN"])
+    dsn = Secret("dsn", environment["DEPLOYBOT_DATABASE_DSN"])
+    login = {"method": "POST", "json": {"name": "somebody", "password": "wrong"}}
+    version = {"query": "select version_num from alembic_version", "dsn": dsn}
+    return {
+        "certificate": ("tls", {"host": base}, {}),
+        "headers": ("headers.security", {"url": f"{base}/"}, {"expect": {"grade": ">= A"}}),
+        "migration": ("sql", version, {"expect": {"[0].version_num": "0004"}}),
+        "slow-query": ("sql.pg.slow_statements", {"dsn": dsn}, {}),
+        "cache": ("headers.cache", {"url": f"{base}/"}, {}),
+        "auth": ("http.tokens", {"url": f"{base}/api/me", "token": token}, {}),
+        "rate-limit": ("ratelimit.burst", {"url": f"{base}/api/login", **login}, {}),
+        "errors": ("http.latency", {"url": f"{base}/shop/products.json"}, {}),
+        "down": ("http", {"url": f"{base}/"}, {"expect": {"status": 200}}),
+    }
+
+
+@pytest.mark.parametrize("name", [switch.name for switch in SWITCHES])
+async def test_a_switch_breaks_what_it_says_and_mends_it(example: Example, name: str) -> None:
+    kind, params, rules = _checks(example)[name]
+    before, said_before = await outcome_of(example, kind, params, **rules)
+    await example.breaker.throw(name)
+    try:
+        broken, said_broken = await outcome_of(example, kind, params, **rules)
+    finally:
+        await example.breaker.mend(name)
+    after, said_after = await outcome_of(example, kind, params, **rules)
+    assert before in (Outcome.PASS, Outcome.WARN), said_before
+    assert broken is Outcome.FAIL, said_broken
+    assert after in (Outcome.PASS, Outcome.WARN), said_after
+
+
+async def test_the_headers_switch_also_drops_the_content_security_policy(example: Example) -> None:
+    params = {"url": f"{example.service.base_url}/"}
+    await example.breaker.throw("headers")
+    try:
+        broken, said = await outcome_of(example, "headers.csp", params)
+    finally:
+        await example.breaker.mend("headers")
+    whole, _ = await outcome_of(example, "headers.csp", params)
+    assert (broken, whole) == (Outcome.FAIL, Outcome.PASS), said
+
+
+async def test_the_page_has_a_button_for_every_switch(example: Example, page: httpx.AsyncClient) -> None:
+    for switch in SWITCHES:
+        assert f'action="/break/{switch.name}"' in (await page.get("/")).text
+    state = (await page.post("/break/auth")).json()
+    assert state["switches"]["auth"]["broken"]
+    assert 'action="/mend/auth"' in (await page.get("/")).text
+    state = (await page.post("/mend/auth")).json()
+    assert not state["switches"]["auth"]["broken"]
+    unknown = await page.post("/break/everything")
+    assert (unknown.status_code, "there is no switch" in unknown.json()["error"]) == (409, True)
+
+
+async def test_no_other_site_can_break_anything(page: httpx.AsyncClient) -> None:
+    for headers in ({"Origin": "https://evil.example"}, {"Host": "evil.example"}):
+        assert (await page.post("/break/auth", headers=headers)).status_code == 403
+    assert not (await page.get("/state")).json()["switches"]["auth"]["broken"]
+
+
+async def test_another_release_can_be_deployed_and_taken_back(
+    example: Example, page: httpx.AsyncClient
+) -> None:
+    checkout = example.service.repository.folder
+    params = {"url": f"{example.service.base_url}/version", "path": "version"}
+    assert (await page.post("/deploy/v1.4.1")).json()["version"] == "v1.4.1"
+    outcome, said = await outcome_of(example, "http.version", params)
+    assert (outcome, "v1.4.1" in said) == (Outcome.FAIL, True)
+    assert not (checkout / "migrations/versions/0004_orders_by_customer.py").exists()
+    kind, migration, rules = _checks(example)["migration"]
+    assert (await outcome_of(example, kind, migration, **rules))[0] is Outcome.FAIL
+    assert (await page.post("/deploy/v1.4.2")).json()["version"] == "v1.4.2"
+    assert (await outcome_of(example, "http.version", params))[0] is Outcome.PASS
+    assert (await outcome_of(example, kind, migration, **rules))[0] is Outcome.PASS
+    assert (await page.post("/deploy/v9")).status_code == 409
+
+
+async def test_workers_are_scaled_down_and_up(example: Example, page: httpx.AsyncClient) -> None:
+    async def workers() -> str:
+        port = example.service.shop_port
+        async with httpx.AsyncClient() as scraping:
+            text = (await scraping.get(f"http://127.0.0.1:{port}/metrics")).text
+        return next(line for line in text.splitlines() if line.startswith("workers_running "))
+
+    assert await workers() == "workers_running 2"
+    assert (await page.post("/scale/0")).json()["workers"] == 0
+    await _until(workers, "workers_running 0")
+    assert (await page.post("/scale/2")).json()["workers"] == 2
+    await _until(workers, "workers_running 2")
+    assert (await page.post("/scale/1000")).status_code == 400
+
+
+async def _until(look: Callable[[], Any], wanted: Any) -> None:
+    async with asyncio.timeout(10):
+        while await look() != wanted:  # noqa: ASYNC110 - of another process
+            await asyncio.sleep(0.05)
+
+
+# ── nothing stays ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Local:
+    """`deploybot local --example-service` as a process."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.record = folder / "deploybot.db.example" / "programs.json"
+        self._folder = folder
+        self._environment = environment
+
+    @contextlib.asynccontextmanager
+    async def running(self, *, ready: str = "Break it") -> AsyncIterator[asyncio.subprocess.Process]:
+        """Until it prints something; killed at the end where it still runs."""
+        argv = ["-m", "bot", "local", "--example-service", "--port", "0"]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *argv,
+            "--db",
+            str(self._folder / "deploybot.db"),
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, **self._environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        self.said = ""
+        try:
+            assert process.stdout is not None
+            async with asyncio.timeout(60):
+                while ready not in self.said:
+                    line = await process.stdout.readline()
+                    assert line, self.said
+                    self.said += line.decode()
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+    def programs(self) -> dict[str, int]:
+        """Name and process id of what runs now."""
+        return {one["name"]: one["pid"] for one in json.loads(self.record.read_text())["programs"]}
+
+
+def _alive(pids: Mapping[str, int]) -> set[str]:
+    """Those of them that run, or any of their group."""
+    found = set()
+    for name, pid in pids.items():
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, 0)
+            found.add(name)
+    return found
+
+
+async def _are_gone(pids: Mapping[str, int]) -> None:
+    async def alive() -> set[str]:
+        return _alive(pids)
+
+    await _until(alive, set())
+
+
+async def test_stopping_the_bot_leaves_nothing_running(tmp_path: Path) -> None:
+    local = Local(tmp_path)
+    async with local.running() as process:
+        pids = local.programs()
+        assert {"nginx", "postgres", "redis", "shop", "prometheus", "alertmanager"} <= _alive(pids)
+        assert "/deploy start storefront v1.4.2 production" in local.said
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+        assert process.returncode == 0
+        assert _alive(pids) == set()
+        assert not local.record.exists()
+
+
+async def test_stopping_the_bot_while_it_starts_leaves_nothing_running(tmp_path: Path) -> None:
+    local = Local(tmp_path)
+    async with local.running(ready="Starting the example service") as process:
+        async with asyncio.timeout(30):
+            while not local.record.exists() or "postgres" not in local.programs():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        pids = local.programs()
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+        assert process.returncode not in (0, None)
+        assert _alive(pids) == set()
+
+
+async def test_what_a_killed_bot_left_is_gone_with_the_next_start(tmp_path: Path) -> None:
+    local = Local(tmp_path)
+    async with local.running() as process:
+        pids = local.programs()
+        process.kill()
+        await process.communicate()
+    async with local.running() as process:
+        await _are_gone(pids)
+        assert _alive(local.programs())
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+        assert process.returncode == 0
+
+
+async def test_a_part_that_is_not_installed_is_left_out(tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for program in ("setpriv", "git", "env"):
+        found = shutil.which(program)
+        assert found is not None
+        (few / program).symlink_to(found)
+    local = Local(tmp_path, PATH=str(few))
+    async with local.running(ready="Kept in") as process:
+        for package in ("redis-server", "prometheus", "prometheus-alertmanager"):
+            assert f"apt-get install {package}\n" in local.said
+        environment = (local.record.parent / "environment").read_text()
+        assert "DEPLOYBOT_BASE_URL" in environment
+        assert "REDIS" not in environment
+        assert "PROMETHEUS" not in environment
+        assert "ALERT" not in environment
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+
+
+async def test_a_folder_serves_one_process_at_a_time(example: Example) -> None:
+    folder = example.service.folder
+    with pytest.raises(Exception, match="another process runs the example service"):
+        async with example_service(folder):
+            pass
+    assert example.service.programs.running, "what runs was not touched"
