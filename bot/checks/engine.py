@@ -51,7 +51,7 @@ class Limits:
 
     #: Checks at once, per pool: slow kinds must not take the places of quick ones.
     places: Mapping[Pool, int]
-    #: Checks at once against one host.
+    #: Checks at once against one host and port.
     per_host: int = 5
     #: Seconds a whole run takes at most; what did not start by then is unknown. A run with a check that is
     #: allowed longer by itself gets that much.
@@ -382,14 +382,20 @@ def _stated(binding: Binding, context: Context, outcome: Outcome, why: str) -> E
 
 
 def _host_of(params: Any) -> str:
-    """The host a check's parameters name; empty where they name none."""
+    """The host, with its port, that a check's parameters name; empty where they name none.
+
+    Several servers on one machine are several hosts: one of them being busy says nothing of the others.
+    """
     for name in ("url", "host", "dsn", "target"):
         value = getattr(params, name, None)
         if isinstance(value, Secret):
             value = value.reveal()
         if isinstance(value, str) and value:
+            if "://" not in value:
+                return f"{value}:{getattr(params, 'port', '')}"
             try:
-                return (urlsplit(value).hostname or "") if "://" in value else value
+                parts = urlsplit(value)
+                return f"{parts.hostname or ''}:{parts.port or parts.scheme}"
             except ValueError:
                 return ""  # the kind says what is wrong with it
     return ""
