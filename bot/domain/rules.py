@@ -3,7 +3,8 @@
 A condition is written as YAML: `"< 7"`, `">= B"`, `"!= on"`, `"~ ^HIT"` (a regular expression that is found),
 a list (one of these), or a plain value (equal). Where a value is a list, a `fail` or `warn` rule is true when
 any element meets it, a demanded rule when all do. A rule whose value is missing cannot be decided, and what
-cannot be decided is never a pass.
+cannot be decided is never a pass: nor is a difference between things of two types (`true` and 1), where being
+different would be what passes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from bot.domain.check import Outcome, Rules
 Scales = Mapping[str, Sequence[str]]
 
 _OPERATOR = re.compile(r"\s*(<=|>=|<|>|==|!=|~)\s*(.*?)\s*", re.DOTALL)
-_MISSING = object()
+#: What begins like a comparison and is none; as a plain value it would equal nothing, and a `fail` rule with it
+#: could never fail.
+_LIKE_AN_OPERATOR = ("=", "!", "≤", "≥", "≠")
+#: Words for a value that is not there.
+_ABSENT = frozenset({"null", "missing", "absent"})
 
 
 class Undecidable(Exception):
@@ -47,6 +52,12 @@ def problem_with(condition: Any) -> str | None:
     if isinstance(condition, dict):
         return "a condition is a value, a list, or a comparison like '< 7'"
     operator, operand = _split(condition)
+    misspelt = (
+        operator is None and isinstance(operand, str) and operand.lstrip().startswith(_LIKE_AN_OPERATOR)
+    )
+    doubled = operator in ("<", "<=", ">", ">=") and operand.startswith(("<", ">", "=", "!", "~"))
+    if misspelt or doubled:
+        return f"'{condition}' is no comparison: there are <, <=, >, >=, ==, != and ~"
     if operator == "~":
         try:
             re.compile(str(operand))
@@ -76,36 +87,52 @@ def look_up(values: Mapping[str, Any], name: str) -> Any:
 
 
 def holds(condition: Any, value: Any, *, scale: Sequence[str] = (), every: bool = False) -> bool:
-    """Whether a value meets a condition; `every` demands it of each element of a list.
+    """Whether a value meets a condition; `every` marks a demand, which each element of a list must meet.
 
     Raises Undecidable for a comparison that has no answer: with nothing, with NaN, across types.
     """
-    if isinstance(value, (list, tuple)) and not isinstance(condition, (list, tuple)):
-        if every and not value:
-            raise Undecidable("nothing was observed")
-        results = [holds(condition, element, scale=scale) for element in value]
-        return all(results) if every else any(results)
     if isinstance(value, (list, tuple)):
         if every and not value:
             raise Undecidable("nothing was observed")
-        results = [any(holds(one, element, scale=scale) for one in condition) for element in value]
-        return all(results) if every else any(results)
+        if every:
+            return all([holds(condition, element, scale=scale, every=True) for element in value])
+        return _any([(condition, element) for element in value], scale=scale, every=False)
     if isinstance(condition, (list, tuple)):
-        return any(holds(one, value, scale=scale) for one in condition)
+        return _any([(one, value) for one in condition], scale=scale, every=every)
     if isinstance(value, float) and math.isnan(value):
         raise Undecidable("the value is NaN")
     operator, operand = _split(condition)
     match operator:
         case None | "==":
-            return _equal(value, operand)
+            equal = _equal(value, operand)
+            if not equal and not every and _of_two_types(value, operand):
+                raise Undecidable(f"{show(value)} cannot be compared with {show(operand)}")
+            return equal
         case "!=":
-            return not _equal(value, operand)
+            equal = _equal(value, operand)
+            if not equal and every and _of_two_types(value, operand):
+                raise Undecidable(f"{show(value)} cannot be compared with {show(operand)}")
+            return not equal
         case "~":
             if value is None:
                 raise Undecidable("there is no text to search")
             return re.search(str(operand), str(value)) is not None
     left, right = _comparable(value, operand, scale)
     return {"<": left < right, "<=": left <= right, ">": left > right, ">=": left >= right}[operator]
+
+
+def _any(pairs: Sequence[tuple[Any, Any]], *, scale: Sequence[str], every: bool) -> bool:
+    """Whether a condition of these is met by its value; one without an answer counts only where none is."""
+    undecided: Undecidable | None = None
+    for condition, value in pairs:
+        try:
+            if holds(condition, value, scale=scale, every=every):
+                return True
+        except Undecidable as why:
+            undecided = why
+    if undecided is not None:
+        raise undecided
+    return False
 
 
 def judge(values: Mapping[str, Any], rules: Rules, *, scales: Scales | None = None) -> Judgement:
@@ -210,13 +237,28 @@ def _equal(value: Any, operand: Any) -> bool:
     if isinstance(value, bool) or isinstance(operand, bool):
         return str(value).casefold() == str(operand).casefold()
     if value is None or operand is None:
-        return value is None and (operand is None or str(operand).casefold() in {"null", "missing", "absent"})
+        return value is None and (operand is None or str(operand).casefold() in _ABSENT)
     if isinstance(value, str) and isinstance(operand, str):
         return value == operand  # as numbers, version 1.10 would be 1.1
     left, right = _number(value), _number(operand)
     if left is not None and right is not None:
         return left == right
     return str(value) == str(operand)
+
+
+def _of_two_types(value: Any, operand: Any) -> bool:
+    """Whether a difference says nothing: a truth value beside a number, a number beside a word."""
+    if value is None or operand is None or (isinstance(operand, str) and operand.casefold() in _ABSENT):
+        return False
+    for one, other in ((value, operand), (operand, value)):
+        if isinstance(one, bool):
+            return not isinstance(other, bool) and str(other).casefold() not in ("true", "false")
+        if isinstance(one, Mapping):
+            return not isinstance(other, Mapping)
+        if not isinstance(one, str) and isinstance(other, str):
+            number = _number(other)
+            return number is None or math.isnan(number)
+    return False
 
 
 def _comparable(value: Any, operand: Any, scale: Sequence[str]) -> tuple[float, float]:
