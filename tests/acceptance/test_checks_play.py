@@ -76,7 +76,7 @@ async def test_a_tick_by_the_bot_follows_what_is_really_there(
         await expect(ana.box(CERTIFICATE)).not_to_be_checked(timeout=RUN_MS)
         await ana.sees(re.compile(rf"✗ .*days_left is -\d.* · {AT}"), where=certificate)
         await certificate.scroll_into_view_if_needed()
-        await ana.looks(str(pictures / "checks-withdrawn.png"))
+        await ana.looks(str(pictures / "checks.png"))
 
         # What was found, and what it rests on.
         await ana.thread.get_by_role("button", name=f"What the checks of {SECTION} found").first.click()
