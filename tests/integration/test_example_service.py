@@ -21,6 +21,7 @@ import pytest_asyncio
 
 from bot.domain.check import Outcome, Secret
 from bot.example.breaking import SWITCHES
+from bot.example.programs import Programs
 from bot.example.running import Example, example_service
 from tests.checking import examine, make_context
 
@@ -378,6 +379,35 @@ async def test_what_a_killed_bot_left_is_gone_with_the_next_start(tmp_path: Path
         process.send_signal(signal.SIGTERM)
         await process.communicate()
         assert process.returncode == 0
+
+
+@pytest.mark.parametrize(("born", "ended"), [("as noted", True), ("another time", False)])
+async def test_the_next_start_ends_what_is_on_the_list_and_nothing_else(
+    tmp_path: Path, born: str, ended: bool
+) -> None:
+    # On Linux the system ends programs with the bot, so the list is handed to another folder here.
+    before, after = Programs(tmp_path / "before"), Programs(tmp_path / "after")
+    before.claim()
+    try:
+
+        async def ready() -> bool:
+            return True
+
+        program = await before.start("sleeper", ["sleep", "600"], ready=ready)
+        record = json.loads((tmp_path / "before" / "programs.json").read_text())
+        if not ended:
+            # The process id belongs to somebody else by now.
+            record["programs"][0]["born"] = born
+        (tmp_path / "after").mkdir()
+        (tmp_path / "after" / "programs.json").write_text(json.dumps(record))
+        after.claim()
+        if ended:
+            async with asyncio.timeout(10):
+                await program.process.wait()
+        assert program.running is not ended
+    finally:
+        await after.stop_all()
+        await before.stop_all()
 
 
 async def test_a_part_that_is_not_installed_is_left_out(tmp_path: Path) -> None:
