@@ -234,8 +234,9 @@ async def _end(ports: Ports, tx: AsyncConnection, state: Deployment, now: dateti
     assert run is not None
     end = checking.ended(state, at=now)
     after = await ports.deployments.append(tx, state, [end])
-    if run.purpose is Purpose.ASKED:
+    if run.asked:
         await add_run_notice(tx, run, after, end, at=now)
+    if run.purpose is Purpose.ASKED:
         return after
     reopened = [
         event.fact
@@ -253,7 +254,14 @@ async def _end(ports: Ports, tx: AsyncConnection, state: Deployment, now: dateti
         for position in run.positions
         if position in after.ticks and position not in after.done
     ]
-    facts = concluding(after, run.purpose, user=run.by, at=now, reopened=bool(reopened or contradicted))
+    facts = concluding(
+        after,
+        run.purpose,
+        user=run.by,
+        at=now,
+        reopened=bool(reopened or contradicted),
+        go_by=run.go_by,
+    )
     after = await ports.deployments.append(tx, after, facts)
     await add_conclusion(tx, after, run.purpose, [*reopened, *contradicted, *facts], at=now)
     return after
