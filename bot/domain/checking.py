@@ -104,14 +104,19 @@ def look_again(deployment: Deployment, *, user: str, at: datetime, purpose: Purp
     return _requested(again, user=user, at=at, purpose=purpose, scope="")
 
 
-def record(deployment: Deployment, position: int, result: ItemResult, *, at: datetime) -> tuple[Fact, ...]:
+def record(
+    deployment: Deployment, position: int, result: ItemResult, *, at: datetime, run_seq: int | None = None
+) -> tuple[Fact, ...]:
     """The facts a result makes: the evidence, and the tick it gives, takes away or leaves alone.
 
-    The evidence's event will be the next of the deployment. A result nobody waits for any more (its run was
-    cancelled, the deployment has ended) makes none.
+    The evidence's event will be the next of the deployment. `run_seq` is the run it was found in. A result
+    nobody waits for any more (its run was cancelled, even if another began since, or the deployment has
+    ended) makes none.
     """
     run = deployment.run
     if run is None or position not in run.pending or not deployment.phase.open:
+        return ()
+    if run_seq is not None and run_seq != run.seq:
         return ()
     item = deployment.checklist.items[position]
     data = {"item": item.key, "position": position, "run": run.seq, "result": result_to_json(result)}
