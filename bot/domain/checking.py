@@ -13,9 +13,11 @@ from typing import Any
 
 from bot.domain.check import ItemResult, Outcome, result_to_json
 from bot.domain.checklist import Checklist, Item
-from bot.domain.deployment import REASON, Deployment, open_steps_before
+from bot.domain.deployment import REASON, Deployment, Tick, open_steps_before
 from bot.domain.errors import (
+    AlreadyOverruled,
     DeploymentClosed,
+    EvidenceMoved,
     NoChecks,
     NoRun,
     NothingCalled,
@@ -24,7 +26,7 @@ from bot.domain.errors import (
     ReasonTooLong,
 )
 from bot.domain.events import BOT, Fact
-from bot.domain.verification import Purpose, Result
+from bot.domain.verification import Bound, Purpose, Result
 
 
 def in_scope(checklist: Checklist, words: str) -> tuple[int, ...]:
@@ -85,7 +87,7 @@ def _requested(positions: Sequence[int], *, user: str, at: datetime, purpose: Pu
 def look_again(deployment: Deployment, *, user: str, at: datetime, purpose: Purpose) -> Fact | None:
     """The request to look again, before Go or finish, at what was verified cheaply; None with nothing to see.
 
-    Raises DeploymentClosed.
+    A run under way is waited for: what it finds may be in the way. Raises DeploymentClosed.
     """
     if not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
@@ -95,19 +97,26 @@ def look_again(deployment: Deployment, *, user: str, at: datetime, purpose: Purp
         if position in deployment.bindings
         and deployment.bindings[position].cheap
         and (result := deployment.results.get(position)) is not None
-        and result.outcome.ticks
+        and (result.outcome.ticks or deployment.ticks[position].by == BOT)
     ]
-    return _requested(again, user=user, at=at, purpose=purpose, scope="") if again else None
+    if not again and deployment.run is None:
+        return None
+    return _requested(again, user=user, at=at, purpose=purpose, scope="")
 
 
-def record(deployment: Deployment, position: int, result: ItemResult, *, at: datetime) -> tuple[Fact, ...]:
+def record(
+    deployment: Deployment, position: int, result: ItemResult, *, at: datetime, run_seq: int | None = None
+) -> tuple[Fact, ...]:
     """The facts a result makes: the evidence, and the tick it gives, takes away or leaves alone.
 
-    The evidence's event will be the next of the deployment. A result nobody waits for any more (its run was
-    cancelled, the deployment has ended) makes none.
+    The evidence's event will be the next of the deployment. `run_seq` is the run it was found in. A result
+    nobody waits for any more (its run was cancelled, even if another began since, or the deployment has
+    ended) makes none.
     """
     run = deployment.run
     if run is None or position not in run.pending or not deployment.phase.open:
+        return ()
+    if run_seq is not None and run_seq != run.seq:
         return ()
     item = deployment.checklist.items[position]
     data = {"item": item.key, "position": position, "run": run.seq, "result": result_to_json(result)}
@@ -115,23 +124,38 @@ def record(deployment: Deployment, position: int, result: ItemResult, *, at: dat
     seq = deployment.seq + 1
     tick, before = deployment.ticks.get(position), deployment.results.get(position)
     bound = deployment.bindings.get(position)
-    moved = _moved(before, result) if before is not None and before.outcome.ticks else ""
-    if tick is not None and moved and run.purpose is not Purpose.ASKED and result.outcome.ticks:
+    asked, human = run.purpose is Purpose.ASKED, bound is not None and bool(bound.human)
+    moved = _moved(before, result) if before is not None else ""
+    if (
+        moved
+        and tick is not None
+        and _rests_on_it(tick, bound)
+        and (human or (not asked and result.outcome.ticks))
+    ):
+        # What a person judged besides is judged anew as soon as it is another thing they would judge.
         facts.append(_reopened(item, position, at=at, evidence=seq, why=moved))
     elif result.outcome.ticks:
-        if tick is None and bound is not None and not bound.human:
+        if tick is None and bound is not None and not human and position not in run.unticked:
             ticked: dict[str, Any] = {"item": item.key, "position": position, "evidence": seq}
             earlier = open_steps_before(deployment.checklist, position, deployment.ticks)
             if earlier:
                 ticked["before"] = list(earlier)
             facts.append(Fact(kind="item.ticked", actor=BOT, at=at, data=ticked))
     elif tick is not None and tick.by == BOT:
-        expired = before is None or before.expires_at <= at or run.purpose is not Purpose.ASKED
-        if result.outcome is Outcome.FAIL or expired:
+        # One look without an answer does not take back what passed a moment ago; a second one does, however
+        # soon it comes: the evidence would never grow old otherwise.
+        fresh = asked and before is not None and before.outcome.ticks and before.expires_at > at
+        if result.outcome is Outcome.FAIL or not fresh:
             part = result.decisive
             said = part.reason if part is not None and part.reason else "it could not be verified again"
             facts.append(_reopened(item, position, at=at, evidence=seq, why=said))
     return tuple(facts)
+
+
+def _rests_on_it(tick: Tick, bound: Bound | None) -> bool:
+    """Whether a tick stands only as long as its check's evidence does: the bot's, and a person's confirmation
+    of what a check showed them; not what a person took on themselves."""
+    return bound is not None and not tick.reason and (tick.by == BOT or bool(bound.human))
 
 
 def _moved(before: Result, now: ItemResult) -> str:
@@ -141,7 +165,8 @@ def _moved(before: Result, now: ItemResult) -> str:
     if not changed:
         return ""
     names = ", ".join(name.rpartition(".")[2].replace("_", " ") for name in changed)
-    return f"the {names} changed since it was verified at {before.at:%H:%M} UTC"
+    looked = "verified" if before.outcome.ticks else "looked at"
+    return f"the {names} changed since it was {looked} at {before.at:%H:%M} UTC"
 
 
 def _reopened(item: Item, position: int, *, at: datetime, evidence: int, why: str) -> Fact:
@@ -151,16 +176,20 @@ def _reopened(item: Item, position: int, *, at: datetime, evidence: int, why: st
 
 def expire(deployment: Deployment, *, at: datetime) -> tuple[Fact, ...]:
     """At Go and at finish: ticks of the bot's, and confirmations, whose evidence is older than its freshness
-    reopen."""
+    reopen; ticks of the bot's as well whose check came to nothing when it was looked at last."""
     facts = []
     for position in sorted(deployment.ticks):
         tick, result = deployment.ticks[position], deployment.results.get(position)
-        bound = deployment.bindings.get(position)
-        rests_on_it = bound is not None and not tick.reason and (tick.by == BOT or bool(bound.human))
-        if rests_on_it and result is not None and result.outcome.ticks and result.expires_at <= at:
+        if result is None or not _rests_on_it(tick, deployment.bindings.get(position)):
+            continue
+        if result.outcome.ticks and result.expires_at <= at:
             why = f"its evidence of {result.at:%H:%M} UTC is older than it may be: run its check again"
-            item = deployment.checklist.items[position]
-            facts.append(_reopened(item, position, at=at, evidence=result.seq, why=why))
+        elif not result.outcome.ticks and tick.by == BOT:
+            why = f"its check could not verify it at {result.at:%H:%M} UTC: {result.said}"
+        else:
+            continue
+        item = deployment.checklist.items[position]
+        facts.append(_reopened(item, position, at=at, evidence=result.seq, why=why))
     return tuple(facts)
 
 
@@ -189,16 +218,32 @@ def counts(deployment: Deployment, positions: Iterable[int]) -> dict[str, int]:
     return {outcome.value: found.count(outcome) for outcome in Outcome if outcome in found}
 
 
-def overruled(deployment: Deployment, position: int, *, user: str, at: datetime, reason: str) -> Fact:
+def overruled(
+    deployment: Deployment,
+    position: int,
+    *,
+    user: str,
+    at: datetime,
+    reason: str,
+    seen: Outcome | None = None,
+) -> Fact:
     """A person ticks an item although its check does not pass, and says why.
 
-    Raises DeploymentClosed, OverruleReasonMissing, ReasonTooLong, NothingToOverrule.
+    `seen` is the outcome they were shown: nobody overrules what they have not seen.
+
+    Raises DeploymentClosed, OverruleReasonMissing, ReasonTooLong, NothingToOverrule, AlreadyOverruled,
+    EvidenceMoved.
     """
     if not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
     item = deployment.checklist.items[position]
     if not deployment.wants_reason(position):
         raise NothingToOverrule(item.text)
+    current, result = deployment.ticks.get(position), deployment.results[position]
+    if current is not None and current.reason and current.by != user:
+        raise AlreadyOverruled(item.text)
+    if seen is not None and result.outcome is not seen:
+        raise EvidenceMoved(item.text, now=f"{result.outcome}: {result.said}")
     reason = " ".join(reason.split())
     if not reason:
         raise OverruleReasonMissing
@@ -208,7 +253,7 @@ def overruled(deployment: Deployment, position: int, *, user: str, at: datetime,
         "item": item.key,
         "position": position,
         "reason": reason,
-        "evidence": deployment.results[position].seq,
+        "evidence": result.seq,
     }
     before = open_steps_before(deployment.checklist, position, deployment.ticks)
     if before:

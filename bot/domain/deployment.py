@@ -389,9 +389,11 @@ def apply(state: Deployment, event: Event) -> Deployment:
                 reason=data.get("reason", ""),
                 evidence=data.get("evidence", 0) if fact.actor == BOT else 0,
             )
-            return replace(state, ticks={**state.ticks, data["position"]: made})
+            ticks = {**state.ticks, data["position"]: made}
+            return replace(state, ticks=ticks, run=run_after(state.run, event))
         case "item.unticked" if not data.get("moot"):
-            return replace(state, ticks={at: t for at, t in state.ticks.items() if at != data["position"]})
+            ticks = {at: made for at, made in state.ticks.items() if at != data["position"]}
+            return replace(state, ticks=ticks, run=run_after(state.run, event))
         case "deployment.finished":
             return replace(state, phase=Phase.FINISHED, ended_at=fact.at, ended_by=fact.actor, run=None)
         case "deployment.aborted":
@@ -406,7 +408,9 @@ def apply(state: Deployment, event: Event) -> Deployment:
         case "deployment.go":
             return replace(state, go=Go(by=fact.actor, at=fact.at, seq=event.seq))
         case "check.recorded":
-            results = {**state.results, data["position"]: result_of(data["result"], event.seq)}
+            position = data["position"]
+            result = result_of(data["result"], event.seq, before=state.results.get(position))
+            results = {**state.results, position: result}
             return replace(state, results=results, run=run_after(state.run, event))
         case "checks.requested" | "checks.ended" | "checks.cancelled":
             return replace(state, run=run_after(state.run, event))

@@ -130,6 +130,22 @@ class NothingToOverrule(DeploybotError):
         super().__init__(f"The check of “{item}” does not stand in the way any more: tick it as usual.")
 
 
+class AlreadyOverruled(DeploybotError):
+    """A check that somebody else has overruled meanwhile: their name stays on it."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"Somebody else overruled the check of “{item}” meanwhile; it is ticked.")
+
+
+class EvidenceMoved(DeploybotError):
+    """A check that found something else since the person was asked whether they overrule it."""
+
+    def __init__(self, item: str, *, now: str) -> None:
+        super().__init__(
+            f"The check of “{item}” ran again meanwhile and found: {now}. Close this and look at it first."
+        )
+
+
 class AlreadyDeploying(DeploybotError):
     """A second deployment of a service to an environment while one is open."""
 

@@ -21,8 +21,8 @@ from bot.domain.check import Outcome, Rules
 Scales = Mapping[str, Sequence[str]]
 
 _OPERATOR = re.compile(r"\s*(<=|>=|<|>|==|!=|~)\s*(.*?)\s*", re.DOTALL)
-#: What begins like a comparison and is none; as a plain value it would equal nothing, and a `fail` rule with it
-#: could never fail.
+#: What begins like a comparison and is none; as a plain value it would equal nothing, and a `fail` rule with
+#: it could never fail.
 _LIKE_AN_OPERATOR = ("=", "!", "≤", "≥", "≠")
 #: Words for a value that is not there.
 _ABSENT = frozenset({"null", "missing", "absent"})
@@ -95,7 +95,7 @@ def holds(condition: Any, value: Any, *, scale: Sequence[str] = (), every: bool 
         if every and not value:
             raise Undecidable("nothing was observed")
         if every:
-            return all([holds(condition, element, scale=scale, every=True) for element in value])
+            return all(holds(condition, element, scale=scale, every=True) for element in value)
         return _any([(condition, element) for element in value], scale=scale, every=False)
     if isinstance(condition, (list, tuple)):
         return _any([(one, value) for one in condition], scale=scale, every=every)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from bot.domain.check import Outcome
-from bot.domain.events import Event
+from bot.domain.events import BOT, Event
 
 
 class Purpose(StrEnum):
@@ -46,7 +46,7 @@ class Result:
     #: The event that holds the evidence.
     seq: int
     ms: float
-    #: What it rests on.
+    #: What it rests on; of a result that saw none, what the one before it rested on.
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,6 +63,12 @@ class Run:
     #: Positions of the items asked for, and of those whose result is still to come.
     positions: tuple[int, ...]
     pending: frozenset[int]
+    #: Whether somebody wants to know, besides or before it goes on to Go or the end.
+    asked: bool = True
+    #: Who gave Go in a run that goes on to finish; empty where nobody did.
+    go_by: str = ""
+    #: Positions people unticked since it began: their word stands, whatever passes.
+    unticked: frozenset[int] = frozenset()
 
     @property
     def finished(self) -> int:
@@ -92,8 +98,8 @@ def bound_from_json(data: Mapping[str, Any]) -> dict[int, Bound]:
     return {int(position): Bound(**bound) for position, bound in data.items()}
 
 
-def result_of(data: Mapping[str, Any], seq: int) -> Result:
-    """The projection of a recorded result."""
+def result_of(data: Mapping[str, Any], seq: int, *, before: Result | None = None) -> Result:
+    """The projection of a recorded result, `before` being the item's newest until then."""
     outcome = Outcome(data["outcome"])
     parts = data["evidence"]
     telling = next((part for part in parts if part["outcome"] == outcome), parts[0] if parts else {})
@@ -113,36 +119,62 @@ def result_of(data: Mapping[str, Any], seq: int) -> Result:
         expires_at=_instant(data["expires_at"]),
         seq=seq,
         ms=data["ms"],
-        facts=facts,
+        facts=facts or (before.facts if before is not None and not outcome.ticks else {}),
     )
 
 
 def run_after(run: Run | None, event: Event) -> Run | None:
-    """The run under way after one more event about checks."""
+    """The run under way after one more event about checks or ticks."""
     fact, data = event.fact, event.fact.data
     match fact.kind:
         case "checks.requested" if run is None:
+            purpose = Purpose(data["purpose"])
             return Run(
                 seq=event.seq,
                 by=fact.actor,
                 at=fact.at,
-                purpose=Purpose(data["purpose"]),
+                purpose=purpose,
                 positions=tuple(data["positions"]),
                 pending=frozenset(data["positions"]),
+                asked=purpose is Purpose.ASKED,
             )
         case "checks.requested" if run is not None:
-            # Two runs at once are one run: the later request joins the one under way.
-            takes_over = data["purpose"] != Purpose.ASKED
-            return replace(
-                run,
-                positions=tuple(dict.fromkeys([*run.positions, *data["positions"]])),
-                pending=run.pending | frozenset(data["positions"]),
-                purpose=Purpose(data["purpose"]) if takes_over else run.purpose,
-                by=fact.actor if takes_over else run.by,
-            )
+            return _joined(run, Purpose(data["purpose"]), data["positions"], user=fact.actor)
+        case "item.unticked" if run is not None and fact.actor != BOT:
+            return replace(run, unticked=run.unticked | {data["position"]})
+        case "item.ticked" | "item.overruled" if run is not None:
+            return replace(run, unticked=run.unticked - {data["position"]})
         case "check.recorded":
             return replace(run, pending=run.pending - {data["position"]}) if run is not None else None
-    return None
+        case "checks.ended" | "checks.cancelled":
+            return None
+    return run
+
+
+def _joined(run: Run, purpose: Purpose, positions: Sequence[int], *, user: str) -> Run:
+    """Two runs at once are one run: the later request joins the one under way.
+
+    What it leads to is the furthest of what was asked for: the end, then Go. Nobody's Go is lost to somebody
+    else's end, and an item somebody asks for anew is not spared for having been unticked before.
+    """
+    leads_further = _REACH.index(purpose) > _REACH.index(run.purpose)
+    go_by = run.go_by
+    if Purpose.GO in (purpose, run.purpose) and Purpose.FINISH in (purpose, run.purpose):
+        go_by = go_by or (user if purpose is Purpose.GO else run.by)
+    return replace(
+        run,
+        positions=tuple(dict.fromkeys([*run.positions, *positions])),
+        pending=run.pending | frozenset(positions),
+        purpose=purpose if leads_further else run.purpose,
+        by=user if leads_further else run.by,
+        asked=run.asked or purpose is Purpose.ASKED,
+        go_by=go_by,
+        unticked=run.unticked - frozenset(positions if purpose is Purpose.ASKED else ()),
+    )
+
+
+#: How far a run leads, in ascending order.
+_REACH = (Purpose.ASKED, Purpose.GO, Purpose.FINISH)
 
 
 def _instant(text: str) -> datetime:
@@ -158,6 +190,9 @@ def run_to_json(run: Run) -> dict[str, Any]:
         "purpose": run.purpose.value,
         "positions": list(run.positions),
         "pending": sorted(run.pending),
+        "asked": run.asked,
+        "go_by": run.go_by,
+        "unticked": sorted(run.unticked),
     }
 
 
@@ -170,4 +205,7 @@ def run_from_json(data: Mapping[str, Any]) -> Run:
         purpose=Purpose(data["purpose"]),
         positions=tuple(data["positions"]),
         pending=frozenset(data["pending"]),
+        asked=data.get("asked", data["purpose"] == Purpose.ASKED),
+        go_by=data.get("go_by", ""),
+        unticked=frozenset(data.get("unticked", ())),
     )

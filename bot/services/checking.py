@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import checking
-from bot.domain.check import SEVERITY, ItemResult, result_from_json
+from bot.domain.check import SEVERITY, ItemResult, Outcome, result_from_json
 from bot.domain.deployment import Deployment, finished
 from bot.domain.errors import NoSuchDeployment
 from bot.domain.events import BOT, Fact
@@ -75,18 +75,26 @@ async def cancel(ports: Ports, deployment_id: int, *, user: str, delivery: str) 
 
 
 async def overrule(
-    ports: Ports, deployment_id: int, position: int, *, user: str, reason: str, delivery: str
+    ports: Ports,
+    deployment_id: int,
+    position: int,
+    *,
+    user: str,
+    reason: str,
+    delivery: str,
+    seen: Outcome | None = None,
 ) -> Deployment:
     """Tick an item although its check does not pass, as the person, with their reason.
 
-    Raises NoSuchDeployment, DeploymentClosed, NothingToOverrule, OverruleReasonMissing, ReasonTooLong.
+    `seen` is the outcome they were shown. Raises NoSuchDeployment, DeploymentClosed, NothingToOverrule,
+    AlreadyOverruled, EvidenceMoved, OverruleReasonMissing, ReasonTooLong.
     """
-    _, after = await _act(
-        ports,
-        deployment_id,
-        delivery,
-        lambda state: [checking.overruled(state, position, user=user, at=ports.clock.now(), reason=reason)],
-    )
+
+    def fact(state: Deployment) -> list[Fact]:
+        now = ports.clock.now()
+        return [checking.overruled(state, position, user=user, at=now, reason=reason, seen=seen)]
+
+    _, after = await _act(ports, deployment_id, delivery, fact)
     return after
 
 
@@ -110,17 +118,19 @@ async def conclude(
 
 
 def concluding(
-    state: Deployment, purpose: Purpose, *, user: str, at: datetime, reopened: bool = False
+    state: Deployment, purpose: Purpose, *, user: str, at: datetime, reopened: bool = False, go_by: str = ""
 ) -> list[Fact]:
-    """The facts that conclude: what has expired reopens; where nothing reopened, it is Go or finished."""
+    """The facts that conclude: what has expired reopens; where nothing reopened, it is Go or finished.
+
+    `go_by` is who gave Go where somebody else finishes with the same look at the evidence.
+    """
     expired = checking.expire(state, at=at)
     if expired or reopened:
         return list(expired)
-    return [
-        finished(state, user=user, at=at)
-        if purpose is Purpose.FINISH
-        else checking.gone(state, user=user, at=at)
-    ]
+    if purpose is Purpose.GO:
+        return [checking.gone(state, user=user, at=at)]
+    given = [checking.gone(state, user=go_by, at=at)] if go_by else []
+    return [*given, finished(state, user=user, at=at)]
 
 
 async def evidence(ports: Ports, deployment_id: int, seq: int) -> tuple[int, ItemResult] | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
+from bot.domain.check import Outcome
 from bot.domain.errors import ForeignClick
 from bot.domain.verification import Purpose
 from bot.services import checking, finding
@@ -122,6 +123,7 @@ class CheckListeners:
             position = int(told["position"])
             if position not in range(len(state.checklist.items)):
                 raise ForeignClick
+            seen = told.get("seen")
             await checking.overrule(
                 self._ports,
                 state.id,
@@ -129,6 +131,7 @@ class CheckListeners:
                 user=body["user"]["id"],
                 reason=values_of(view).get(Field.REASON, ""),
                 delivery=f"view.{view['id']}",
+                seen=None if seen is None else Outcome(seen),
             )
             return {}
 

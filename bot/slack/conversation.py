@@ -389,7 +389,7 @@ def told_of_checks(asked: checking.Asked) -> Answer:
 def told_of_conclusion(state: Deployment, purpose: Purpose) -> Answer:
     """That evidence is looked at first; nothing where it is done already, the thread says so."""
     run = state.run
-    if run is None or run.purpose is not purpose:
+    if run is None or (run.purpose is not purpose and not (purpose is Purpose.GO and run.go_by)):
         return SILENCE
     then = "finish" if purpose is Purpose.FINISH else "give Go"
     count = "1 item" if len(run.pending) == 1 else f"{len(run.pending)} items"

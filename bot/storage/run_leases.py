@@ -31,7 +31,14 @@ async def take(tx: AsyncConnection, deployment_id: int, *, owner: str, at: datet
     return True
 
 
-async def give_back(tx: AsyncConnection, *, owner: str | None) -> None:
-    """Give back every lease of this owner; None: of anybody, where no other process can be running."""
+async def give_back(tx: AsyncConnection, *, owner: str | None, deployment_id: int | None = None) -> None:
+    """Give back the leases of this owner, of one deployment or of all.
+
+    None as owner: of anybody, where no other process can be running.
+    """
     query = delete(run_leases)
-    await tx.execute(query if owner is None else query.where(run_leases.c.owner == owner))
+    if owner is not None:
+        query = query.where(run_leases.c.owner == owner)
+    if deployment_id is not None:
+        query = query.where(run_leases.c.deployment_id == deployment_id)
+    await tx.execute(query)

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select, update
 
 from bot.domain.check import Binding, CheckSpec, Outcome, Rules
 from bot.domain.deployment import Deployment, Phase
 from bot.domain.errors import (
+    AlreadyOverruled,
+    EvidenceMoved,
     NoChecks,
     NoRun,
     NothingCalled,
@@ -25,6 +28,7 @@ from bot.services.ports import Ports
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue
 from bot.storage.database import Database
+from bot.storage.schema import run_leases
 from tests.makers import (
     ANA,
     BEN,
@@ -380,7 +384,7 @@ async def test_expensive_evidence_is_not_looked_at_again_but_reopens_once_it_is_
 
 
 async def test_a_run_of_a_verifier_that_breaks_ends_with_errors_not_with_silence(
-    database: Database, clock: ManualClock
+    database: Database, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Breaking(ScriptedVerifier):
         """Fails after the first result."""
@@ -395,6 +399,8 @@ async def test_a_run_of_a_verifier_that_breaks_ends_with_errors_not_with_silence
         after = await check(ports, runner, deployment, "Boxes")
     assert [after.results[at].outcome for at in range(3)] == [Outcome.PASS, Outcome.ERROR, Outcome.ERROR]
     assert "hunter22" not in after.results[1].said
+    assert "the checks of storefront-1 failed" in caplog.text
+    assert "hunter22" not in caplog.text
 
 
 async def test_asking_for_what_is_not_there_names_what_is(database: Database, clock: ManualClock) -> None:
@@ -404,3 +410,174 @@ async def test_asking_for_what_is_not_there_names_what_is(database: Database, cl
         await checking.request(ports, deployment.id, words="bux 1.1", user=ANA, delivery="a")
     with pytest.raises(NoChecks, match="Section 2"):
         await checking.request(ports, deployment.id, words="Section 2", user=ANA, delivery="b")
+
+
+async def test_what_a_stopped_run_was_looking_at_is_no_answer_to_the_next_run(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    gate = verifier.gates["s1/boxes/1"] = asyncio.Event()
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await checking.request(ports, deployment.id, words="Box 1.1", user=ANA, delivery="a")
+        runner.ring()
+        await until(ports, deployment.id, lambda _: len(verifier.runs) == 1)
+        await checking.cancel(ports, deployment.id, user=ANA, delivery="b")
+        await checking.request(ports, deployment.id, words="Box 1.1", user=ANA, delivery="c")
+        runner.ring()
+        await until(ports, deployment.id, lambda _: len(verifier.runs) == 2)
+        gate.set()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    assert verifier.runs == [["s1/boxes/1"]] * 2
+    assert after.ticks[0].by == BOT
+
+
+async def test_a_result_the_database_will_not_have_is_an_error_and_is_not_looked_for_again_and_again(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.facts["s1/boxes/2"] = {"commit": "half a character: \ud83d"}
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment, "Boxes")
+    assert [after.results[at].outcome for at in range(3)] == [Outcome.PASS, Outcome.ERROR, Outcome.PASS]
+    assert set(after.ticks) == {0, 2}
+    assert len(verifier.runs) == 1
+
+
+async def test_a_verifier_that_breaks_when_asked_again_ends_the_run_too(
+    database: Database, clock: ManualClock
+) -> None:
+    class BreakingLater(ScriptedVerifier):
+        """Works once."""
+
+        async def run(self, deployment, keys, *, deeds, on_result):  # type: ignore[no-untyped-def]
+            if self.runs:
+                self.runs.append(list(keys))
+                raise RuntimeError("the file is gone")
+            await super().run(deployment, keys, deeds=deeds, on_result=on_result)
+
+    verifier = BreakingLater(bound())
+    gate = verifier.gates["s1/boxes/2"] = asyncio.Event()
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await checking.request(ports, deployment.id, words="Boxes", user=ANA, delivery="a")
+        runner.ring()
+        await until(ports, deployment.id, lambda state: 0 in state.results)
+        await checking.request(ports, deployment.id, words="Box 1.1", user=ANA, delivery="b")
+        gate.set()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    assert after.results[0].outcome is Outcome.ERROR
+    assert verifier.runs[1:] == [["s1/boxes/1"]]
+
+
+async def test_who_has_lost_the_lease_stops_looking_and_a_finished_run_gives_it_back(
+    database: Database, clock: ManualClock
+) -> None:
+    class Interruptible(ScriptedVerifier):
+        """Says when it was stopped."""
+
+        stopped = asyncio.Event()
+
+        async def run(self, deployment, keys, *, deeds, on_result):  # type: ignore[no-untyped-def]
+            try:
+                await super().run(deployment, keys, deeds=deeds, on_result=on_result)
+            except asyncio.CancelledError:
+                self.stopped.set()
+                raise
+
+    verifier = Interruptible(bound())
+    gate = verifier.gates["s1/boxes/1"] = asyncio.Event()
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await checking.request(ports, deployment.id, words="Box 1.1", user=ANA, delivery="a")
+        runner.ring()
+        await until(ports, deployment.id, lambda _: len(verifier.runs) == 1)
+        until_later = clock.now() + timedelta(minutes=1)
+        async with database.write() as tx:
+            await tx.execute(update(run_leases).values(owner="another process", until=until_later))
+        async with asyncio.timeout(10):
+            await verifier.stopped.wait()
+        gate.set()
+        assert 0 not in (await state_of(ports, deployment.id)).results
+        clock.forward(minutes=2)
+        runner.ring()
+        await until(ports, deployment.id, lambda state: state.run is None)
+        async with asyncio.timeout(10):
+            while True:
+                async with database.read() as tx:
+                    if not (await tx.execute(select(run_leases))).all():
+                        break
+                await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.GO, Purpose.FINISH])
+async def test_go_and_finish_wait_for_checks_that_are_running_and_both_end_in_their_lines(
+    database: Database, clock: ManualClock, purpose: Purpose
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    gate = verifier.gates["s1/boxes/1"] = asyncio.Event()
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await checking.request(ports, deployment.id, words="Box 1.1", user=ANA, delivery="a")
+        runner.ring()
+        after = await checking.conclude(ports, deployment.id, purpose, user=BEN, delivery="b")
+        assert after.phase.open
+        assert after.go is None
+        gate.set()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    ended = "finished" if purpose is Purpose.FINISH else "go"
+    assert await notices(ports, deployment) == ["checks", ended]
+    assert 0 in after.done
+    verdicts = [verdict async for verdict in auditing.verify(ports)]
+    assert [verdict.problems for verdict in verdicts] == [()]
+
+
+async def test_go_and_finish_at_once_are_both_recorded_and_add_up(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await check(ports, runner, deployment, "Box 1.1")
+        await ending.finish(ports, deployment.id, user=BEN, delivery="f")
+        await checking.conclude(ports, deployment.id, Purpose.GO, user=ANA, delivery="g")
+        async with database.read() as tx:
+            shown = await ports.deployments.projected(tx, deployment.id)
+        assert shown.run is not None
+        assert shown.run.go_by == ANA
+        runner.ring()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    assert after.go is not None
+    assert (after.phase, after.ended_by, after.go.by) == (Phase.FINISHED, BEN, ANA)
+    verdicts = [verdict async for verdict in auditing.verify(ports)]
+    assert [verdict.problems for verdict in verdicts] == [()]
+
+
+async def test_nobody_overrules_what_they_were_not_shown_or_what_somebody_else_overruled(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.outcomes["s1/boxes/1"] = Outcome.FAIL
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await check(ports, runner, deployment, "Box 1.1")
+    with pytest.raises(EvidenceMoved, match="found: fail: s1/boxes/1 is fail"):
+        await checking.overrule(
+            ports, deployment.id, 0, user=BEN, reason="no data", delivery="1", seen=Outcome.UNKNOWN
+        )
+    after = await checking.overrule(
+        ports, deployment.id, 0, user=BEN, reason="known", delivery="2", seen=Outcome.FAIL
+    )
+    with pytest.raises(AlreadyOverruled):
+        await checking.overrule(
+            ports, deployment.id, 0, user=ANA, reason="me too", delivery="3", seen=Outcome.FAIL
+        )
+    assert (after.ticks[0].by, after.ticks[0].reason) == (BEN, "known")

@@ -97,7 +97,7 @@ def evidence(deployment: Deployment, position: int, result: ItemResult | None) -
     if tick is not None and tick.reason:
         said = f"*Overruled* by {words.mention(tick.by)}: {escape(tick.reason)}"
         blocks.append(words.section(shorten(said, words.SECTION_TEXT)))
-    elif deployment.phase.open and deployment.wants_reason(position) and (tick is None or tick.by == BOT):
+    elif deployment.phase.open and deployment.wants_reason(position) and not _stands(deployment, position):
         button: Block = {
             "type": "button",
             "action_id": Action.OVERRULE.value,
@@ -112,6 +112,12 @@ def evidence(deployment: Deployment, position: int, result: ItemResult | None) -
         "close": {"type": "plain_text", "text": "Close"},
         "blocks": blocks,
     }
+
+
+def _stands(deployment: Deployment, position: int) -> bool:
+    """Whether a person's tick is enough, whatever the check says."""
+    tick = deployment.ticks.get(position)
+    return tick is not None and tick.by != BOT and position in deployment.done
 
 
 def _part(part: Evidence) -> list[Block]:
@@ -157,7 +163,13 @@ def overrule(deployment: Deployment, position: int) -> Block:
         "title": {"type": "plain_text", "text": "Overrule the check?"},
         "submit": {"type": "plain_text", "text": "Tick it as me"},
         "close": {"type": "plain_text", "text": "Cancel"},
-        "private_metadata": json.dumps({"deployment": deployment.id, "position": position}),
+        "private_metadata": json.dumps(
+            {
+                "deployment": deployment.id,
+                "position": position,
+                "seen": result.outcome.value if result is not None else None,
+            }
+        ),
         "blocks": [
             words.section(shorten(text, words.SECTION_TEXT)),
             {
