@@ -188,7 +188,8 @@ async def redraw(tx: AsyncConnection, before: Deployment, after: Deployment, *, 
     """Ask for the card to be drawn again, and those sections that look different now."""
     changed = checking.touched(before, after)
     only = None if changed is None else await posts.holding(tx, after.id, changed)
-    await posts.want(tx, deployment_id=after.id, at=at, only=only)
+    settled = changed is None or (before.run is not None and after.run is None)
+    await posts.want(tx, deployment_id=after.id, at=at, only=only, settled=settled)
 
 
 async def withdrawn_since(ports: Ports, tx: AsyncConnection, deployment_id: int, seq: int) -> list[Fact]:

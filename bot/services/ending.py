@@ -36,7 +36,7 @@ async def abort(ports: Ports, deployment_id: int, *, user: str, reason: str, del
             return state
         now = ports.clock.now()
         after = await ports.deployments.append(tx, state, [aborted(state, user=user, at=now, reason=reason)])
-        await posts.want(tx, deployment_id=after.id, at=now)
+        await posts.want(tx, deployment_id=after.id, at=now, settled=True)
         notice = PlannedPost(kind="notice", key=after.phase)
         await posts.add(
             tx, [(uuid.uuid4().hex, notice)], deployment_id=after.id, channel=after.channel, at=now

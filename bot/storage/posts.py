@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, case, func, insert, literal, or_, select, update
@@ -13,6 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.post import PlannedPost
 from bot.storage.schema import Instant, posts
+
+#: Longer than any message waits for more changes to come.
+SETTLED = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +87,17 @@ async def add(
 
 
 async def want(
-    tx: AsyncConnection, *, deployment_id: int, at: datetime, only: Iterable[int] | None = None
+    tx: AsyncConnection,
+    *,
+    deployment_id: int,
+    at: datetime,
+    only: Iterable[int] | None = None,
+    settled: bool = False,
 ) -> None:
-    """Ask for a redraw of the deployment's messages, or of the card and those with the ids in `only`."""
+    """Ask for a redraw of the deployment's messages, or of the card and those with the ids in `only`.
+
+    `settled` says that nothing more is to be expected for now, so that there is nothing to wait for.
+    """
     query = update(posts).where(posts.c.deployment_id == deployment_id)
     if only is not None:
         query = query.where(or_(posts.c.id.in_(list(only)), posts.c.kind == "card"))
@@ -97,7 +108,7 @@ async def want(
         query.values(
             wanted=posts.c.wanted + 1,
             first_wanted_at=case((up_to_date, literal(at, Instant())), else_=posts.c.first_wanted_at),
-            last_wanted_at=at,
+            last_wanted_at=at - SETTLED if settled else at,
         )
     )
 
