@@ -15,8 +15,9 @@ from bot.checklists.binding import BoundChecklist, bind
 from bot.checklists.sidecar import SidecarFile
 from bot.checks.catalogue import Catalogue
 from bot.checks.egress import AllowList
-from bot.checks.engine import DEFAULT_LIMITS, Engine, Limits
+from bot.checks.engine import Engine
 from bot.checks.kind import Context, seconds
+from bot.checks.places import DEFAULT_LIMITS, Limits, Places
 from bot.checks.processes import LocalProcesses
 from bot.checks.redaction import Redactor
 from bot.checks.web import WebClient
@@ -61,6 +62,7 @@ class SidecarVerifier:
         #: Kept out of evidence besides the sidecar's own: the bot's tokens.
         self._secrets = tuple(secrets)
         self._limits = limits
+        self._places = Places(limits)
         self._shipped = shipped.resolve() if shipped is not None else None
         self.catalogue = Catalogue()
 
@@ -190,7 +192,7 @@ class SidecarVerifier:
             clean=redactor.clean,
             members=no_members,
         )
-        engine = Engine(self.catalogue, redactor=redactor, limits=self._limits)
+        engine = Engine(self.catalogue, redactor=redactor, limits=self._limits, places=self._places)
         asked = {binding.key for binding in bindings}
         every = _with_members(bound.bindings, bindings)
 
