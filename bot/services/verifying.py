@@ -24,6 +24,7 @@ from bot.checks.web import WebClient
 from bot.domain.check import Binding, ItemResult, Secret
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment
+from bot.domain.errors import SidecarUnusable
 from bot.services.ports import Clock, Deeds
 
 
@@ -73,7 +74,7 @@ class SidecarVerifier:
         file = self._library.sidecar(checklist)
         if file is None:
             return BoundChecklist(bindings={})
-        return bind(
+        bound = bind(
             file,
             self._library.load(checklist),
             self.catalogue,
@@ -83,6 +84,11 @@ class SidecarVerifier:
             version=version,
             process=self._process,
         )
+        try:
+            AllowList(bound.allow)
+        except ValueError as error:
+            raise SidecarUnusable(file.path.name, (f"allow: {error}",)) from error
+        return bound
 
     def validate(self) -> None:
         """See at start-up that every sidecar can be used, in every environment it names.

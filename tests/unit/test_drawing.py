@@ -19,6 +19,7 @@ from bot.domain.events import BOT
 from bot.domain.verification import Bound, Go, Purpose, Result, Run
 from bot.slack.blocks import card, modals, notices, rollback, section, words
 from bot.slack.blocks.layout import MessageLayout
+from bot.slack.blocks.results import MARKS, OUTCOME_WORDS, annotation
 from bot.slack.blocks.words import Drawing
 from bot.slack.ids import TickBlock
 from bot.workspace.block_kit import check_message_blocks, check_view
@@ -312,3 +313,10 @@ def test_the_bar_is_full_only_when_everything_is_done() -> None:
         done = dice.randint(0, total)
         assert ("▱" not in words.bar(done, total)) == (done == total)
         assert ("▰" not in words.bar(done, total)) == (done == 0)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.ERROR, Outcome.SKIPPED])
+def test_a_tick_of_the_bots_says_when_its_check_came_to_nothing_since(outcome: Outcome) -> None:
+    deployment = everything_checked(deployment_of(make_checklist()), outcome, by=BOT)
+    said = annotation(replace(deployment, run=None), 0, NAMES)
+    assert f"now {MARKS[outcome]} {OUTCOME_WORDS[outcome]}" in said
