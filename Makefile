@@ -29,7 +29,7 @@ bench: $(VENV)/.development
 
 screenshots: $(VENV)/.development
 	@.ci/install-servers
-	DEPLOYBOT_SCREENSHOTS=tests/acceptance/pictures $(BIN)/python -m pytest tests/acceptance -k tour
+	DEPLOYBOT_SCREENSHOTS=tests/acceptance/pictures $(BIN)/python -m pytest tests/acceptance -k "tour or really_there"
 
 $(VENV)/bin/uv:
 	@.ci/install-python $(VENV)

@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bot.storage import migrating
 from bot.storage.database import Database
 from tests.postgres import PostgresServer
+
+# A busy machine is no bug: nothing here fails for being slow.
+settings.register_profile("calm", deadline=None)
+settings.load_profile("calm")
 
 REPOSITORY = Path(__file__).parent.parent
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -260,10 +260,16 @@ async def open_stage(*, state_path: Path | None = None, http_port: int | None = 
 
 @contextlib.asynccontextmanager
 async def running_bot(
-    stage: Stage, database_url: str, *, clock: Clock | None = None, **changed: Any
+    stage: Stage,
+    database_url: str,
+    *,
+    clock: Clock | None = None,
+    process: Mapping[str, str] | None = None,
+    **changed: Any,
 ) -> AsyncIterator[Application]:
-    """The bot, started and connected."""
-    application = Application(settings_for(stage.installed, database_url, **changed), clock=clock)
+    """The bot, started and connected; `process` has the variables its checks are filled in with."""
+    settings = settings_for(stage.installed, database_url, **changed)
+    application = Application(settings, clock=clock, process=process)
     await application.start()
     try:
         await stage.until(application.connected, what="the bot connects")

@@ -222,8 +222,12 @@ def problems_of(
                 yield f"{where}: unknown key “{last}”{did_you_mean(last, known)}"
             case "missing":
                 yield f"{where}: “{last}” is missing"
+            case "dict_type":
+                yield f"{'/'.join(filter(None, [at, *steps]))}: must be a mapping, written as `key: value`"
+            case "is_instance_of" if found["ctx"].get("class") == "Secret":
+                yield f"{'/'.join(filter(None, [at, *steps]))}: must be a secret, written as {{secret: name}}"
             case _:
-                message = found["msg"].removeprefix("Value error, ")
+                message = found["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
                 yield f"{'/'.join(filter(None, [at, *steps])) or 'the file'}: {message}"
 
 

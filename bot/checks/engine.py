@@ -319,6 +319,8 @@ class _Run:
             scales = kind.scales if kind is not None else {}
             judged = judge(seen.values, rules, scales=scales)
             observed = seen.summary or _in_brief(seen.values, rules)
+            if judged.yes_or_no and seen.summary:
+                judged = replace(judged, reason=f"{judged.reason}: {seen.summary}")
             target = seen.target
         else:
             judged = Judgement(

@@ -26,7 +26,7 @@ from bot.services.verifying import SidecarVerifier
 
 def check(
     checklist: Annotated[str, typer.Argument(help="Name of a checklist, or the path of its Markdown file.")],
-    environment: Annotated[str, typer.Option(help="Environment to verify, as the sidecar names it.")],
+    environment: Annotated[str, typer.Option(help="Environment to verify, as the YAML file names it.")],
     section: Annotated[str, typer.Option(help="Only this section, group or item, by title or key.")] = "",
     service: Annotated[str, typer.Option(help="Service, for ${service}.")] = "service",
     version: Annotated[str, typer.Option(help="Version that should be running, for ${version}.")] = "v0",

@@ -99,7 +99,7 @@ def _print(
     if found is not None:
         count = len(found.items)
         groups = sum(len(section.groups) for section in found.sections)
-        tree = Tree(f"[bold]{escape(found.title)}[/]  {count} items in {groups} groups")
+        tree = Tree(f"[bold]{escape(found.title)}[/]  {counted(count, 'item')} in {counted(groups, 'group')}")
         for section in found.sections:
             branch = tree.add(f"[bold]{_title(section.title)}[/]  {len(section.items)}")
             for group in section.groups:
@@ -120,6 +120,13 @@ def _print(
         where = f"{path}:{finding.line}" if finding.line else str(path)
         mark = "[red]✗[/]" if finding.fatal else "[yellow]![/]"
         console.print(f"{mark} {escape(where)}: {escape(finding.message)}")
+    if path.suffix.casefold() in (".yaml", ".yml"):
+        console.print("! A YAML file of checks is looked at by `deploybot checklist explain`.")
+
+
+def counted(count: int, what: str) -> str:
+    """`1 group`, `18 groups`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _title(title: str) -> str:

@@ -17,7 +17,7 @@ from bot.app import make_ports
 from bot.cli import settings as cli_settings
 from bot.cli.serve import missing_settings, run
 from bot.config import Settings
-from bot.domain.errors import DeploybotError
+from bot.domain.errors import DeploybotError, SidecarUnusable
 from bot.services.ports import Ports
 from bot.slack.gateway import CALL_S, Gateway, SlackFailure, web_client
 from bot.slack.manifest import SCOPES
@@ -65,6 +65,7 @@ async def diagnose(settings: Settings, channel: str = "") -> AsyncIterator[Diagn
         try:
             yield await _database(ports)
             yield _checklists(ports)
+            yield await _checks(ports)
         finally:
             await ports.database.close()
     token = settings.slack_bot_token.get_secret_value()
@@ -103,6 +104,28 @@ def _checklists(ports: Ports) -> Diagnosis:
         except DeploybotError as error:
             bad.append(str(error))
     return Diagnosis(what="Checklists", fine=not bad, said="; ".join([*bad, *good]))
+
+
+async def _checks(ports: Ports) -> Diagnosis:
+    """Whether the checks that belong to the checklists can be used, and how many of them are set up."""
+    said, fine = [], True
+    for name in ports.library.names():
+        try:
+            bound = await ports.verifier.bindings(
+                name, service="service", version="v0", environment="production"
+            )
+        except SidecarUnusable as error:
+            said.append(str(error))
+            fine = False
+        except DeploybotError:
+            continue  # the checklist itself is the trouble, and has been told
+        else:
+            checked = [binding for binding in bound.values() if binding.checks]
+            ready = sum(not binding.missing and not binding.forbidden for binding in checked)
+            if checked:
+                hint = "" if ready == len(checked) else f" (`deploybot checklist explain {name}` says more)"
+                said.append(f"{name}: {ready} of {len(checked)} are set up in production{hint}")
+    return Diagnosis(what="Checks", fine=fine, said="; ".join(said) or "no checklist has any")
 
 
 async def _slack(gateway: Gateway, settings: Settings, channel: str) -> AsyncIterator[Diagnosis]:

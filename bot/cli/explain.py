@@ -25,12 +25,12 @@ from bot.services.verifying import SidecarVerifier
 
 def explain(
     checklist: Annotated[str, typer.Argument(help="Name of a checklist, or the path of its Markdown file.")],
-    environment: Annotated[str, typer.Option(help="Environment, as the sidecar names it.")] = "production",
+    environment: Annotated[str, typer.Option(help="Environment, as its YAML file names it.")] = "production",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say of every item what verifies it, what is missing, and what to fill in.
 
-    Exit code 0: the sidecar can be used. 2: it cannot; everything that is wrong is listed.
+    Exit code 0: the YAML file beside the checklist can be used. 2: it cannot; what is wrong is listed.
     """
     library, name = library_for(checklist, cli_settings.load())
     loaded = library.load(name)
@@ -46,6 +46,9 @@ def explain(
         sys.stdout.write("\n")
         return
     _print(loaded, bound, rows, environment)
+    if not bound.digest:
+        missing = f"there is no {name}.yaml beside it. reference.yaml shows how to write one."
+        print(f"\nNothing verifies it: {missing}")
 
 
 def _row(key: str, text: str, binding: Binding | None) -> dict[str, Any]:
@@ -71,7 +74,8 @@ def _print(loaded: Checklist, bound: BoundChecklist, rows: list[dict[str, Any]],
     by_key = {row["key"]: row for row in rows}
     for section in loaded.sections:
         for group in section.groups:
-            console.print(f"\n[bold]{escape(section.title)}[/] ▸ {escape(group.title)}")
+            titles = " ▸ ".join(escape(title) for title in (section.title, group.title) if title)
+            console.print(f"\n[bold]{titles or 'Checklist'}[/]")
             for item in group.items:
                 console.print(_line(by_key[item.key]))
     states = Counter(row["state"] for row in rows)

@@ -16,10 +16,13 @@ from bot.checks.kind import Kind
 def kinds(
     name: Annotated[str, typer.Argument(help="A kind, or the beginning of several; all if left out.")] = "",
 ) -> None:
-    """List the kinds of checks; for one or few, everything about them."""
-    found = [kind for kind in Catalogue().all() if kind.name.startswith(name)]
+    """List the kinds of checks; for one, or a few that begin alike, everything about them."""
+    catalogue = Catalogue()
+    found = [kind for kind in catalogue.all() if kind.name.startswith(name)]
     if not found:
-        raise typer.BadParameter("there is no such kind", param_hint="NAME")
+        nearest = catalogue.nearest(name)
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        raise typer.BadParameter(f"there is no such kind{hint}", param_hint="NAME")
     console = Console(highlight=False, soft_wrap=True)
     for kind in found:
         console.print(f"[bold]{kind.name}[/]  {escape(kind.about)}")
@@ -29,15 +32,16 @@ def kinds(
 
 def _print(console: Console, kind: Kind[Any]) -> None:
     for field_name, field in kind.params.model_fields.items():
-        default = field.get_default(call_default_factory=False)
-        need = "required" if field.is_required() else f"default {_shown(field, default)}"
+        shown = "" if field.is_required() else _shown(field, field.get_default(call_default_factory=False))
+        optional = "optional" if shown in ("None", "''", "{}", "[]") else f"default {shown}"
+        need = "required" if field.is_required() else optional
         console.print(f"    [cyan]{field.alias or field_name}[/] ({need})  {escape(field.description or '')}")
     console.print("  rules can speak of")
     for value, meaning in kind.values.items():
         scale = f", one of {' < '.join(kind.scales[value])}" if value in kind.scales else ""
         console.print(f"    [green]{value}[/]  {escape(meaning + scale)}")
     again = "run again at Go and finish" if kind.cheap else "not run again by itself"
-    console.print(f"  {again}; pool {kind.pool.value}\n")
+    console.print(f"  {again}; takes turns with other {kind.pool.value} checks\n")
 
 
 def _shown(field: Any, default: Any) -> str:

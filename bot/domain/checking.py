@@ -212,6 +212,22 @@ def cancelled(deployment: Deployment, *, user: str, at: datetime) -> Fact:
     return Fact(kind="checks.cancelled", actor=user, at=at, data=data)
 
 
+def touched(before: Deployment, after: Deployment) -> set[int] | None:
+    """The positions that look different now; None where everything does, because the deployment has ended."""
+    if before.phase is not after.phase:
+        return None
+    waiting = [state.run.pending if state.run is not None else frozenset() for state in (before, after)]
+    ticks = {
+        position
+        for position in {*before.ticks, *after.ticks}
+        if before.ticks.get(position) != after.ticks.get(position)
+    }
+    found = {
+        position for position, result in after.results.items() if before.results.get(position) is not result
+    }
+    return ticks | found | (waiting[0] ^ waiting[1])
+
+
 def counts(deployment: Deployment, positions: Iterable[int]) -> dict[str, int]:
     """How many of these items came to each outcome."""
     found = [deployment.results[position].outcome for position in positions if position in deployment.results]

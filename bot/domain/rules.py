@@ -41,6 +41,8 @@ class Judgement:
     expected: str
     #: Why it is not a pass; empty for a pass.
     reason: str = ""
+    #: Whether the reason is only that something is so or is not so: the summary says more.
+    yes_or_no: bool = False
 
 
 def problem_with(condition: Any) -> str | None:
@@ -143,24 +145,33 @@ def judge(values: Mapping[str, Any], rules: Rules, *, scales: Scales | None = No
         try:
             value = look_up(values, name)
             if holds(condition, value, scale=scales.get(name, ())):
-                broken.append(f"{name} is {show(value)} ({_negated(condition)})")
+                broken.append(_offence(name, value, condition))
         except Undecidable as why:
             undecided.append(_named(name, why))
     for name, condition in rules.must.items():
         try:
             value = look_up(values, name)
             if not holds(condition, value, scale=scales.get(name, ()), every=True):
-                broken.append(f"{name} is {show(value)}, not {show_condition(condition)}")
+                broken.append(
+                    f"{name} is {show(value)}"
+                    if isinstance(value, bool)
+                    else f"{name} is {show(value)}, not {show_condition(condition)}"
+                )
         except Undecidable as why:
             undecided.append(_named(name, why))
     if broken:
-        return Judgement(outcome=Outcome.FAIL, expected=expected, reason="; ".join(broken))
+        return Judgement(
+            outcome=Outcome.FAIL,
+            expected=expected,
+            reason="; ".join(broken),
+            yes_or_no=all(said.endswith((" is no", " is yes")) for said in broken),
+        )
     noticed: list[str] = []
     for name, condition in rules.warn.items():
         try:
             value = look_up(values, name)
             if holds(condition, value, scale=scales.get(name, ())):
-                noticed.append(f"{name} is {show(value)} ({_negated(condition)})")
+                noticed.append(_offence(name, value, condition))
         except Undecidable as why:
             undecided.append(_named(name, why))
     if undecided:
@@ -207,8 +218,12 @@ def _named(name: str, why: Undecidable) -> str:
     return said if said.startswith(name) else f"{name}: {said}"
 
 
-def _negated(condition: Any) -> str:
-    return f"limit: not {show_condition(condition)}"
+def _offence(name: str, value: Any, condition: Any) -> str:
+    """That a value is as it must not be."""
+    compares = isinstance(condition, str) and _split(condition)[0] is not None
+    if isinstance(value, bool) or not compares:
+        return f"{name} is {show(value)}"
+    return f"{name} is {show(value)}, must not be {show_condition(condition)}"
 
 
 def _split(condition: Any) -> tuple[str | None, Any]:

@@ -108,7 +108,10 @@ def result_of(data: Mapping[str, Any], seq: int, *, before: Result | None = None
         for part in parts
         for name, value in part.get("facts", {}).items()
     }
-    said = telling.get("observed", "") if outcome is Outcome.PASS else telling.get("reason", "")
+    if outcome is Outcome.PASS:
+        said = "; ".join(dict.fromkeys(part["observed"] for part in parts if part.get("observed")))[:300]
+    else:
+        said = telling.get("reason", "")
     return Result(
         outcome=outcome,
         said=said or telling.get("observed", "") or telling.get("reason", ""),

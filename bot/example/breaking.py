@@ -17,7 +17,7 @@ from bot.example.service import ExampleService
 #: Calls of the slow statement before the switch counts as thrown: checks leave out what was called seldom.
 SLOW_CALLS = 12
 #: Requests that follow a change of the error rate, so that rates over a minute or more show it.
-BURST = 1200
+BURST = 2400
 
 
 class Switch(ABC):

@@ -61,7 +61,12 @@ def make_certificates(folder: Path) -> Certificates:
             folder, "good", ca, ca_key, since=now - timedelta(hours=1), until=now + timedelta(days=89)
         ),
         expired=_issue(
-            folder, "expired", ca, ca_key, since=now - timedelta(days=93), until=now - timedelta(days=3)
+            folder,
+            "expired",
+            ca,
+            ca_key,
+            since=now - timedelta(days=93),
+            until=now - timedelta(days=2, hours=23),
         ),
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterable
 from typing import Any
 
 from bot.example.postgres import OWNER, POOL_SIZE, READER
 from bot.example.programs import LOOPBACK
-from bot.example.service import CONFIGURED, SERVICE, ExampleService
+from bot.example.service import SERVICE, ExampleService
 
 #: The memory limit in the manifest, in bytes.
 _MEMORY_LIMIT = 256 * 1024 * 1024
@@ -51,6 +52,10 @@ def environment(service: ExampleService) -> dict[str, str]:
         ports += [service.nginx.port, service.nginx.http_port]
     if service.postgres is not None:
         found |= _database(service.postgres.dsn(READER), service.base_url)
+        if outside := _address():
+            # Where somebody else on the network would try it.
+            found["DEPLOYBOT_DATABASE_PUBLIC_HOST"] = outside
+            found["DEPLOYBOT_DATABASE_PUBLIC_PORT"] = str(service.postgres.port)
         ports.append(service.postgres.port)
     if service.redis is not None:
         found |= {
@@ -82,7 +87,9 @@ def _shop(service: ExampleService) -> dict[str, str]:
         "DEPLOYBOT_KEY_URL": f"{base}/api/me",
         "DEPLOYBOT_PROVIDER_KEY": service.api_token,
         "DEPLOYBOT_CONFIG_URL": f"{base}/health/config",
-        "DEPLOYBOT_CONFIG_NAMES": ",".join(CONFIGURED),
+        "DEPLOYBOT_CONFIG_PATH": "names",
+        "DEPLOYBOT_CONFIG_NAMES": ",".join(service.configured),
+        "DEPLOYBOT_CONFIG_TYPES": json.dumps(dict.fromkeys(service.configured, "str")),
         "DEPLOYBOT_VERSION_URL": f"{base}/version",
         "DEPLOYBOT_FRONTEND_VERSION_URL": f"{base}/",
         "DEPLOYBOT_FRONTEND_VERSION_PATTERN": 'name="build" content="([^"]+)"',
@@ -154,3 +161,15 @@ def _repository(folder: str, *, with_backups: bool) -> dict[str, str]:
         "DEPLOYBOT_DASHBOARDS": "storefront-overview",
     }
     return found | ({"DEPLOYBOT_BACKUPS": "backups/*.dump"} if with_backups else {})
+
+
+def _address() -> str:
+    """This machine's own address on its network; empty where it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Sends nothing: it only has the system choose the way there (RFC 5737, TEST-NET-1).
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return ""
+        address = str(probe.getsockname()[0])
+    return "" if address.startswith(("127.", "0.")) else address

@@ -125,7 +125,7 @@ class Postgres:
         _make_room(folder)
         programs = self.folder_of_programs()
         assert programs is not None
-        target = folder / f"{DATABASE}-{datetime.now(UTC):%Y%m%d-%H%M%S}.dump"
+        target = folder / f"{DATABASE}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}.dump"
         argv = [str(programs / "pg_dump"), "--format=custom", f"--file={target}"]
         argv += ["--host", LOOPBACK, "--port", str(self.port), "--username", OWNER, "--no-password", DATABASE]
         tls = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(self._certificates.ca_file)}
@@ -204,9 +204,14 @@ class Postgres:
             await connection.close()
 
 
+def backups(folder: Path) -> list[Path]:
+    """The dumps in a folder, oldest first."""
+    return sorted(folder.glob(f"{DATABASE}-*.dump"))
+
+
 def _make_room(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for old in sorted(folder.glob(f"{DATABASE}-*.dump"))[: 1 - KEPT_BACKUPS]:
+    for old in backups(folder)[: 1 - KEPT_BACKUPS]:
         old.unlink()
 
 

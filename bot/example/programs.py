@@ -210,7 +210,10 @@ class Programs:
     def _write_record(self) -> None:
         programs = [{"name": one.name, "pid": one.pid, "born": _born(one.pid)} for one in self._running]
         folders = [str(folder) for folder in self._elsewhere]
-        self._record.write_text(json.dumps({"programs": programs, "folders": folders}))
+        # In one step: a run killed meanwhile must not leave half a list.
+        written = self._record.with_suffix(".new")
+        written.write_text(json.dumps({"programs": programs, "folders": folders}))
+        written.replace(self._record)
 
 
 async def run(

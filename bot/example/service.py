@@ -16,7 +16,7 @@ import aiohttp
 from bot.example.alertmanager import Alertmanager
 from bot.example.certificates import make_certificates
 from bot.example.nginx import Nginx
-from bot.example.postgres import OWNER, READER, Postgres
+from bot.example.postgres import OWNER, READER, Postgres, backups
 from bot.example.programs import LOOPBACK, ExampleTrouble, Programs, answers, free_port
 from bot.example.prometheus import Exporters, Job, Prometheus
 from bot.example.redis import Redis
@@ -26,7 +26,7 @@ from bot.example.traffic import Traffic
 
 SERVICE, ENVIRONMENT = "storefront", "production"
 #: What the shop is configured with; the names are documented in its configuration guide.
-CONFIGURED = ("SHOP_DATABASE_DSN", "SHOP_REDIS_DSN", "SHOP_API_TOKEN", "SHOP_PORT", "SHOP_VERSION")
+_CONFIGURED = ("SHOP_API_TOKEN", "SHOP_PORT", "SHOP_VERSION")
 
 
 class ExampleService:
@@ -67,7 +67,7 @@ class ExampleService:
             self._leave_out("git", "git", "its repository")
         if self.postgres is not None:
             await self.repository.migrate(self.postgres.dsn(OWNER), "upgrade", "head")
-            await self.postgres.back_up(self.repository.folder / "backups")
+            await self._back_up(self.postgres)
         if Nginx.installed():
             self.nginx = Nginx(self.folder / "nginx", self.programs, certificates, self.shop_port)
             self.ca_file = certificates.ca_file
@@ -117,6 +117,13 @@ class ExampleService:
             self._leave_out("Redis", "redis-server", "the cache")
         await _together(*starts)
 
+    async def _back_up(self, postgres: Postgres) -> None:
+        """One more backup; at first two, because one is compared with the one before."""
+        folder = self.repository.folder / "backups"
+        await postgres.back_up(folder)
+        if len(backups(folder)) < 2:
+            await postgres.back_up(folder)
+
     async def _start_alertmanager(self) -> None:
         if not Alertmanager.installed():
             self._leave_out("Alertmanager", "prometheus-alertmanager", "the delivery of alerts")
@@ -136,7 +143,7 @@ class ExampleService:
             password=self.account["password"],
             database_dsn=self.postgres.dsn(OWNER) if self.postgres else None,
             redis_dsn=self.redis.dsn if self.redis else None,
-            configured=CONFIGURED,
+            configured=self.configured,
         ).write(file)
         argv = [sys.executable, "-m", "bot.example.shop", str(file)]
         # The package may not be installed, only be where we were started.
@@ -189,6 +196,13 @@ class ExampleService:
     def api_token(self) -> str:
         """A token the API accepts."""
         return self._secrets["api_token"]
+
+    @property
+    def configured(self) -> tuple[str, ...]:
+        """Names of the variables the shop is configured with."""
+        database = ("SHOP_DATABASE_DSN",) if self.postgres else ()
+        cache = ("SHOP_REDIS_DSN",) if self.redis else ()
+        return (*database, *cache, *_CONFIGURED)
 
     @property
     def account(self) -> Mapping[str, str]:

@@ -173,10 +173,10 @@ async def _act(
         facts = act(before)
         after = await ports.deployments.append(tx, before, facts)
         now = ports.clock.now()
-        await posts.want(tx, deployment_id=after.id, at=now)
+        await redraw(tx, before, after, at=now)
         cancelled = next((fact for fact in facts if fact.kind == "checks.cancelled"), None)
         if cancelled is not None and before.run is not None:
-            await add_run_notice(tx, before.run, after, cancelled, at=now)
+            await add_run_notice(ports, tx, before.run, after, cancelled, at=now)
         elif purpose is not None and after.run is None:
             await add_conclusion(tx, after, purpose, facts, at=now)
         await deliveries.add(tx, delivery, at=now, deployment_id=after.id)
@@ -184,10 +184,24 @@ async def _act(
     return before, after
 
 
+async def redraw(tx: AsyncConnection, before: Deployment, after: Deployment, *, at: datetime) -> None:
+    """Ask for the card to be drawn again, and those sections that look different now."""
+    changed = checking.touched(before, after)
+    only = None if changed is None else await posts.holding(tx, after.id, changed)
+    await posts.want(tx, deployment_id=after.id, at=at, only=only)
+
+
+async def withdrawn_since(ports: Ports, tx: AsyncConnection, deployment_id: int, seq: int) -> list[Fact]:
+    """The facts of the bot taking ticks back, after this event."""
+    events = await ports.deployments.since(tx, deployment_id, seq, "item.unticked")
+    return [event.fact for event in events if event.fact.actor == BOT]
+
+
 async def add_run_notice(
-    tx: AsyncConnection, run: Run, after: Deployment, end: Fact, *, at: datetime
+    ports: Ports, tx: AsyncConnection, run: Run, after: Deployment, end: Fact, *, at: datetime
 ) -> None:
     """Own the message that says how a run ended: counts, the failures first, what is left."""
+    withdrawn = {fact.data["position"] for fact in await withdrawn_since(ports, tx, after.id, run.seq)}
     data = end.data
     left = set(data.get("left", ()))
     failing = [
@@ -198,7 +212,10 @@ async def add_run_notice(
     failing.sort(key=lambda found: (SEVERITY.index(found[0].outcome), found[1]))
     content = {
         "counts": data["counts"],
-        "failing": [[position, result.outcome.value, result.said] for result, position in failing[:NAMED]],
+        "failing": [
+            [position, result.outcome.value, result.said, position in withdrawn]
+            for result, position in failing[:NAMED]
+        ],
         "more": max(0, len(failing) - NAMED),
         "left": len(left),
         "by": run.by,

@@ -17,9 +17,8 @@ from bot.domain.deployment import Deployment, extend
 from bot.domain.errors import DeploybotError
 from bot.domain.events import BOT, Event, Fact
 from bot.domain.verification import Purpose
-from bot.services.checking import add_conclusion, add_run_notice, concluding
+from bot.services.checking import add_conclusion, add_run_notice, concluding, redraw, withdrawn_since
 from bot.services.ports import Ports
-from bot.storage import posts
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +113,7 @@ async def record(
         await ports.deployments.store(tx, before, state, added)
         if state.run is not None and not state.run.pending:
             state = await _end(ports, tx, state, now)
-            only = None
-        else:
-            only = await posts.holding(tx, deployment_id, batch)
-        await posts.want(tx, deployment_id=deployment_id, at=now, only=only)
+        await redraw(tx, before, state, at=now)
     ports.bell.ring()
 
 
@@ -127,14 +123,11 @@ async def _end(ports: Ports, tx: AsyncConnection, state: Deployment, now: dateti
     end = checking.ended(state, at=now)
     after = await ports.deployments.append(tx, state, [end])
     if run.asked:
-        await add_run_notice(tx, run, after, end, at=now)
+        await add_run_notice(ports, tx, run, after, end, at=now)
     if run.purpose is Purpose.ASKED:
         return after
-    reopened = [
-        event.fact
-        for event in await ports.deployments.since(tx, state.id, run.seq, "item.unticked")
-        if event.fact.actor == BOT and event.fact.data["position"] not in after.ticks
-    ]
+    withdrawn = await withdrawn_since(ports, tx, state.id, run.seq)
+    reopened = [fact for fact in withdrawn if fact.data["position"] not in after.ticks]
     # A person's tick that its check contradicts now stays theirs, and is not done any more.
     contradicted = [
         Fact(

@@ -163,3 +163,12 @@ async def test_kinds_are_listed_with_what_they_take() -> None:
     code, _, err = await deploybot(ROOT / "checklists", "checklist", "kinds", "nothing")
     assert code == 2
     assert "there is no such kind" in err
+    _, _, err = await deploybot(ROOT / "checklists", "checklist", "kinds", "tsl")
+    assert "did you mean tls?" in err
+
+
+async def test_a_checklist_without_its_file_of_checks_is_said_to_have_none(tmp_path: Path) -> None:
+    (tmp_path / "bare.md").write_text("- [ ] a\n")
+    code, out, _ = await deploybot(tmp_path, "checklist", "explain", "bare")
+    assert code == 0
+    assert "there is no bare.yaml beside it" in out

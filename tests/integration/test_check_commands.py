@@ -138,7 +138,7 @@ async def test_checks_tick_as_the_bot_show_what_they_saw_and_end_in_one_line(
     assert {at: tick.by for at, tick in deployment.ticks.items()} == {0: BOT, 3: BOT}
     assert (await description(stage, "Home page answers")).startswith("🤖 ✓")
     assert "status is 503, not 200" in await description(stage, "Health is good")
-    assert "left: A person reads it." in await description(stage, "Somebody read the answer")
+    assert "to judge: A person reads it." in await description(stage, "Somebody read the answer")
     (line,) = [m for m in await stage.thread() if "Checks for" in m["text"]]
     assert "✗ Health is good: status is 503, not 200" in line["text"]
     root = await stage.root()

@@ -82,3 +82,15 @@ def test_any_bytes_give_json_and_never_a_traceback(tmp_path: Path, data: bytes) 
     code, output = run(str(path), "--json")
     assert code in (0, 1, 2)
     assert json.loads(output)["path"] == str(path)
+
+
+def test_one_group_is_no_groups(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("- [ ] a\n")
+    assert "1 item in 1 group\n" in run(str(path))[1]
+
+
+def test_a_yaml_file_is_sent_to_the_command_that_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("version: 1\n")
+    assert "`deploybot checklist explain`" in run(str(path))[1]

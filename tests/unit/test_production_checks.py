@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent.parent.parent / "checklists"
 LIBRARY = ChecklistLibrary([FOLDER])
 CATALOGUE = Catalogue()
 
-#: What the sidecar's head says is enough for the first third.
+#: What the sidecar's head says is enough for more than a third.
 ADDRESSES = {
     "DEPLOYBOT_BASE_URL": "https://shop.example.com",
     "DEPLOYBOT_DATABASE_DSN": "postgresql://checks:secret-word@db.example.com/shop",

@@ -86,7 +86,7 @@ def evidence(deployment: Deployment, position: int, result: ItemResult | None) -
         seq = deployment.results[position].seq if position in deployment.results else 0
         when = words.slack_time(result.at)
         until = words.slack_time(result.expires_at)
-        counted = f"*{OUTCOME_WORDS[result.outcome].capitalize()}* at {when}, counts until {until}"
+        counted = f"*{OUTCOME_WORDS[result.outcome].capitalize()}*, {when}; counts until {until}"
         blocks.append(words.context(f"{counted}. Event {seq} of {escape(deployment.name)}."))
         for part in result.evidence[:12]:
             blocks.extend(_part(part))

@@ -44,8 +44,8 @@ def draw(
 
 def _run(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
     failing = [
-        (MARKS[Outcome(outcome)], plain(deployment.checklist.items[position].text), said)
-        for position, outcome, said in content["failing"]
+        (MARKS[Outcome(outcome)], plain(deployment.checklist.items[position].text), said, withdrawn)
+        for position, outcome, said, withdrawn in content["failing"]
     ]
     return _by(
         "checks_ended",

@@ -49,7 +49,7 @@ def annotation(deployment: Deployment, position: int, names: Mapping[str, str]) 
         return ""
     when = words.local_time(result.at, deployment)
     if result.outcome.ticks and bound is not None and bound.human:
-        return shorten(f"🤖 {MARKS[result.outcome]} {when} · left: {bound.human}", words.OPTION_TEXT)
+        return shorten(f"🤖 {MARKS[result.outcome]} {when} · to judge: {bound.human}", words.OPTION_TEXT)
     if result.outcome.ticks:
         return shorten(f"🤖 reopened · {result.said}", words.OPTION_TEXT)
     return shorten(f"{MARKS[result.outcome]} {_short(result)} · {when}", words.OPTION_TEXT)

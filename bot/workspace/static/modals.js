@@ -8,15 +8,14 @@ import { store } from "./store.js";
 import { makeContext } from "./context.js";
 
 const stack = [];
-let returnTo = null;
 
 /** Open a form, or push one on top. */
 export function open(view) {
   if (view.type !== "modal") return;
-  if (!stack.length) returnTo = document.activeElement;
   const same = stack.findIndex((one) => one.view.id === view.id);
   if (same >= 0) { update(view); return; }
   const layer = build(view);
+  layer.returnTo = document.activeElement;
   stack.push(layer);
   document.body.append(layer.backdrop);
   draw(layer);
@@ -35,13 +34,16 @@ export function update(view) {
 
 /** Slack closed a form. */
 export function closed(viewId, all) {
+  let last = null;
   while (stack.length && (all || stack.some((one) => one.view.id === viewId))) {
     const layer = stack.pop();
+    last = layer;
     forget(layer.ctx.key);
     layer.backdrop.remove();
     if (!all && layer.view.id === viewId) break;
   }
-  if (!stack.length) { if (returnTo?.isConnected) returnTo.focus(); returnTo = null; }
+  // Back to what was pressed; on a form that was drawn anew meanwhile, to the form.
+  if (last) (last.returnTo?.isConnected ? last.returnTo : stack.at(-1)?.close)?.focus();
 }
 
 /** Close every form without telling anybody, e.g. when the page acts as somebody else. */

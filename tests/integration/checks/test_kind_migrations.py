@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -320,7 +321,9 @@ def django_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [*installer, "--quiet", "--target", str(folder), "django==5.2.*"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"Django cannot be installed here: {done.stderr.strip()[-200:]}")
+        missing = f"Django cannot be installed here: {done.stderr.strip()[-200:]}"
+        # Without a package index at hand that is nobody's fault; where everything must run, it is.
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
     return folder
 
 

@@ -173,7 +173,7 @@ def test_the_reason_says_what_was_seen_and_what_the_limit_is() -> None:
         {"days_left": 3, "chain": "trusted"}, Rules(fail={"days_left": "< 7", "chain": "not_trusted"})
     )
     assert judged.outcome is Outcome.FAIL
-    assert judged.reason == "days_left is 3 (limit: not < 7)"
+    assert judged.reason == "days_left is 3, must not be < 7"
     assert judged.expected == "days_left not < 7, chain not not_trusted"
     assert judge({"status": 302}, Rules(must={"status": 200})).reason == "status is 302, not 200"
 

@@ -66,11 +66,11 @@ class ContentSecurityPolicy(Kind[ContentSecurityPolicyParams]):
             if nonces(policies) & nonces(repeated) and enforced:
                 found = [_REUSED, *found]
         state = "enforced" if enforced else "report_only" if reported else None
-        worst = found[0].severity if found else ""
         said = {"enforced": "enforced", "report_only": "only reported, not enforced", None: "no policy"}[
             state
         ]
-        counted = f"{len(found)} findings, worst {worst}: {found[0]}" if found else "no findings"
+        many = f"{len(found)} finding{'' if len(found) == 1 else 's'}"
+        counted = f"{many}, worst {found[0]}" if found else "no findings"
         return Observation(
             target=place(params.url),
             values={
