@@ -19,7 +19,8 @@ IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: Never a target: link-local with the cloud metadata services (RFC 3927, RFC 4291, AWS `fd00:ec2::254`,
-#: Alibaba 100.100.100.200, Oracle 192.0.0.192), "this network" (RFC 1122), multicast, broadcast.
+#: Alibaba 100.100.100.200, Oracle 192.0.0.192, Azure 168.63.129.16, Google `fd20:ce::254`), "this network"
+#: (RFC 1122), multicast, broadcast.
 NEVER: tuple[Network, ...] = tuple(
     ipaddress.ip_network(network)
     for network in (
@@ -27,15 +28,18 @@ NEVER: tuple[Network, ...] = tuple(
         "169.254.0.0/16",
         "100.100.100.200/32",
         "192.0.0.192/32",
+        "168.63.129.16/32",
         "224.0.0.0/4",
         "240.0.0.0/4",
         "::/128",
         "fe80::/10",
         "fd00:ec2::/32",
+        "fd20:ce::254/128",
         "ff00::/8",
     )
 )
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+#: Prefixes before an IPv4 address: NAT64 (RFC 6052, RFC 8215) and the old IPv4-compatible form (RFC 4291).
+_BEFORE_IPV4 = tuple(ipaddress.IPv6Network(prefix) for prefix in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96"))
 
 
 class AllowList:
@@ -133,7 +137,7 @@ def _effective(ip: IP) -> IP:
     """The IPv4 address inside an IPv6 one, where that is where packets go."""
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour
-        if inner is None and ip in _NAT64:
+        if inner is None and not ip.is_loopback and any(ip in prefix for prefix in _BEFORE_IPV4):
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         return inner or ip
     return ip

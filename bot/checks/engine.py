@@ -12,15 +12,16 @@ import logging
 import random
 import time
 import traceback
-from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from bot.checks.catalogue import Catalogue
-from bot.checks.kind import Broken, CheckTrouble, Context, Kind, NoData, Pool, TargetDown
+from bot.checks.keeping import Keeper
+from bot.checks.kind import Broken, CheckTrouble, Context, Kind, NoData, TargetDown
+from bot.checks.places import DEFAULT_LIMITS, Limits, Places
 from bot.checks.redaction import Redactor
 from bot.domain.check import (
     Binding,
@@ -37,30 +38,8 @@ from bot.domain.rules import Judgement, in_words, judge, show
 
 log = logging.getLogger(__name__)
 
-#: Longest excerpt, summary and single value kept as evidence, in characters.
-EXCERPT, SUMMARY, VALUE = 4096, 300, 400
-#: Most elements of a list kept as evidence.
-ELEMENTS = 50
 #: Wait before the second try, with as much again by chance, in seconds.
 RETRY_S = 0.25
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """How much runs at once and how long a run takes (catalogue: timeouts and concurrency)."""
-
-    #: Checks at once, per pool: slow kinds must not take the places of quick ones.
-    places: Mapping[Pool, int]
-    #: Checks at once against one host and port.
-    per_host: int = 5
-    #: Seconds a whole run takes at most; what did not start by then is unknown. A run with a check that is
-    #: allowed longer by itself gets that much.
-    run: float = 120.0
-    #: Seconds such a run gets besides, for waiting and for the others.
-    grace: float = 10.0
-
-
-DEFAULT_LIMITS = Limits(places={Pool.NETWORK: 20, Pool.COMMAND: 2, Pool.BROWSER: 1, Pool.LOAD: 1})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +57,17 @@ class Engine:
     """Runs the bindings of one checklist in one environment."""
 
     def __init__(
-        self, catalogue: Catalogue, *, redactor: Redactor | None = None, limits: Limits = DEFAULT_LIMITS
+        self,
+        catalogue: Catalogue,
+        *,
+        redactor: Redactor | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+        places: Places | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._redactor = redactor or Redactor()
         self._limits = limits
+        self._places = places or Places(limits)
 
     async def run(
         self,
@@ -97,6 +82,7 @@ class Engine:
             self._catalogue,
             self._redactor,
             self._limits,
+            self._places,
             bindings={b.key: b for b in bindings},
             specs=[spec for b in bindings for spec in b.checks],
             context=context,
@@ -116,7 +102,15 @@ class Engine:
 
     async def examine(self, spec: CheckSpec, context: Context) -> Evidence:
         """Run one check by itself."""
-        run = _Run(self._catalogue, self._redactor, self._limits, bindings={}, specs=[spec], context=context)
+        run = _Run(
+            self._catalogue,
+            self._redactor,
+            self._limits,
+            self._places,
+            bindings={},
+            specs=[spec],
+            context=context,
+        )
         try:
             return await run.check(spec)
         finally:
@@ -129,6 +123,7 @@ class _Run:
         catalogue: Catalogue,
         redactor: Redactor,
         limits: Limits,
+        places: Places,
         *,
         bindings: Mapping[str, Binding],
         specs: Sequence[CheckSpec],
@@ -137,11 +132,11 @@ class _Run:
     ) -> None:
         self._catalogue = catalogue
         self._redactor = redactor
+        self._keeper = Keeper(redactor)
+        self._places = places
         self._bindings = bindings
         self._on_start = on_start
         self._context = replace(context, clean=redactor.clean, members=self._members)
-        self._places = {pool: asyncio.Semaphore(count) for pool, count in limits.places.items()}
-        self._hosts: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.per_host))
         self._looks: dict[tuple[str, str], asyncio.Task[_Look]] = {}
         self._items: dict[str, asyncio.Task[ItemResult]] = {}
         longest = max(map(self._budget, specs), default=0.0)
@@ -182,7 +177,16 @@ class _Run:
         )
 
     async def check(self, spec: CheckSpec) -> Evidence:
-        """The evidence of one check. Never raises."""
+        """The evidence of one check. Never raises: one that cannot be made does not take others with it."""
+        try:
+            return await self._check(spec)
+        except Exception as error:
+            trace = self._redactor.clean(traceback.format_exc())
+            log.error("evidence of the check kind %s could not be made: %s", spec.kind, trace)
+            why = Broken(f"{spec.kind} failed unexpectedly: {type(error).__name__}: {error}")
+            return self._evidence(spec, Rules(), _nothing(why, self._context.now()))
+
+    async def _check(self, spec: CheckSpec) -> Evidence:
         kind = self._catalogue.get(spec.kind)
         now = self._context.now
         if kind is None:
@@ -223,7 +227,7 @@ class _Run:
             last,
             outcome=outcome,
             reason=reason,
-            observed=_cut(observed, SUMMARY),
+            observed=self._keeper.line(observed),
             started_at=started_at,
             ms=(time.perf_counter() - began) * 1000,
             attempts=sum(part.attempts for part in taken),
@@ -240,20 +244,17 @@ class _Run:
     async def _observe(self, kind: Kind[Any], spec: CheckSpec) -> _Look:
         now = self._context.now
         left = self._deadline - time.monotonic()
-        place = contextlib.nullcontext() if kind.needs(spec.params) else self._place(kind, spec)
+        place = (
+            contextlib.nullcontext()
+            if kind.needs(spec.params)
+            else self._places.take(kind.pool, _host_of(spec.params))
+        )
         try:
             async with asyncio.timeout(max(left, 0)), place:
                 return await self._attempts(kind, spec)
         except TimeoutError:
             why = NoData(f"not reached within the {self._run_limit:.0f} s a run may take")
             return _nothing(why, now())
-
-    @contextlib.asynccontextmanager
-    async def _place(self, kind: Kind[Any], spec: CheckSpec) -> AsyncIterator[None]:
-        """A place at the host, then one in the pool: who waits for a busy host holds up nobody else."""
-        host = _host_of(spec.params)
-        async with self._hosts[host] if host else contextlib.nullcontext(), self._places[kind.pool]:
-            yield
 
     async def _attempts(self, kind: Kind[Any], spec: CheckSpec) -> _Look:
         started_at, began = self._context.now(), time.perf_counter()
@@ -313,8 +314,7 @@ class _Run:
     def _evidence(
         self, spec: CheckSpec, rules: Rules, look: _Look, kind: Kind[Any] | None = None
     ) -> Evidence:
-        seen = look.observation
-        clean = self._redactor.clean
+        seen, keep = look.observation, self._keeper
         if seen is not None:
             scales = kind.scales if kind is not None else {}
             judged = judge(seen.values, rules, scales=scales)
@@ -332,14 +332,14 @@ class _Run:
         return Evidence(
             id=spec.id,
             kind=spec.kind,
-            target=clean(_cut(target, SUMMARY)),
+            target=keep.line(target),
             outcome=judged.outcome,
-            observed=clean(_cut(observed, SUMMARY)),
-            expected=clean(_cut(judged.expected, SUMMARY)),
-            reason=clean(_cut(judged.reason, SUMMARY)),
-            values={} if seen is None else self._redactor.clean_values(_bounded(seen.values)),
-            excerpt="" if seen is None else _cut(clean(seen.excerpt), EXCERPT),
-            facts={} if seen is None else self._redactor.clean_values(seen.facts),
+            observed=keep.line(observed),
+            expected=keep.line(judged.expected),
+            reason=keep.line(judged.reason),
+            values={} if seen is None else keep.values(seen.values),
+            excerpt="" if seen is None else keep.excerpt(seen.excerpt),
+            facts={} if seen is None else keep.facts(seen.facts),
             started_at=look.started_at,
             ms=look.ms,
             attempts=look.attempts,
@@ -406,20 +406,3 @@ def _host_of(params: Any) -> str:
 def _in_brief(values: Mapping[str, Any], rules: Rules) -> str:
     names = dict.fromkeys([*rules.must, *rules.fail, *rules.warn])
     return ", ".join(f"{name} {show(values[name])}" for name in names if name in values)
-
-
-def _bounded(value: Any) -> Any:
-    match value:
-        case str():
-            return _cut(value, VALUE)
-        case Mapping():
-            return {str(key): _bounded(inner) for key, inner in list(value.items())[:ELEMENTS]}
-        case list() | tuple():
-            return [_bounded(inner) for inner in value[:ELEMENTS]]
-        case int() | float() | bool() | None:
-            return value if value == value and value not in (float("inf"), float("-inf")) else str(value)  # noqa: PLR0124 - NaN
-    return _cut(str(value), VALUE)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

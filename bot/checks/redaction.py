@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
-from urllib.parse import quote, quote_plus
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 from bot.domain.check import Secret
 
@@ -28,6 +28,15 @@ _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         ),
         r"\1" + MASK,
     ),
+    (
+        ("auth", "cookie"),
+        # The same in the middle of a line: in a command, or in headers printed as a mapping.
+        re.compile(
+            r"(?i)(?<![\w/])((?:proxy-)?authorization[\"']?[ \t]*[:=,][ \t]*b?[\"']?|"
+            r"(?:set-)?cookie[\"']?[ \t]*[:=,][ \t]*b?[\"']?(?=[^\s=;,\"']+=))(?!•)[^\"'\r\n]+"
+        ),
+        r"\1" + MASK,
+    ),
     (("bearer", "basic"), re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), r"\1 " + MASK),
     (("@",), re.compile(r"(?<=://)([^\s:/@]*):[^\s/@]+@"), r"\1:" + MASK + "@"),
     (("eyj",), re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}\.[\w-]*"), MASK),
@@ -39,7 +48,7 @@ _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
     (
         ("key", "secret", "token", "passw", "pwd"),
         re.compile(
-            r"(?i)\b((?:[\w-]*(?:api[_-]?key|apikey|access[_-]?key|secret|token|passw(?:or)?d|pwd))"
+            r"(?i)((?:api[_-]?key|access[_-]?key|secret|token|passw(?:or)?d|pwd)"
             r"[\"']?\s*[=:]\s*[\"']?)(?!•)([^\s\"'&,;<>]{3,})"
         ),
         r"\1" + MASK,
@@ -51,7 +60,7 @@ class Redactor:
     """Takes the secrets of a checklist, and what looks like one, out of texts."""
 
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
-        forms = {form for secret in secrets for form in _forms(secret.reveal())}
+        forms = {form for secret in secrets for part in _parts(secret.reveal()) for form in _forms(part)}
         longest_first = sorted(forms, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -65,17 +74,15 @@ class Redactor:
                 text = pattern.sub(kept, text)
         return text
 
-    def clean_values(self, value: Any) -> Any:
-        """The same for values: strings inside mappings and lists."""
-        match value:
-            case str():
-                return self.clean(value)
-            case Mapping():
-                return {str(key): self.clean_values(inner) for key, inner in value.items()}
-            case list() | tuple():
-                return [self.clean_values(inner) for inner in value]
-            case _:
-                return value
+
+def _parts(value: str) -> Iterator[str]:
+    """The secret, and the password in one that is a URL: a server's message repeats that one alone."""
+    yield value
+    with contextlib.suppress(ValueError):
+        password = urlsplit(value).password if "://" in value else None
+        if password:
+            yield password
+            yield unquote(password)
 
 
 def _forms(value: str) -> set[str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from bot.domain.check import SEVERITY, ItemResult, Outcome, result_to_json
 from bot.slack.blocks.results import MARKS
+
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +40,8 @@ class Report:
         """0: everything passed. 1: something failed. 2: something could not be verified."""
         if self.count(Outcome.FAIL):
             return 1
-        return 0 if all(result.outcome.ticks for result in self.results.values()) else 2
+        done = bool(self.results) and all(result.outcome.ticks for result in self.results.values())
+        return 0 if done else 2
 
 
 def text(report: Report) -> str:
@@ -117,8 +121,8 @@ def junit(report: Report) -> str:
 
 
 def _clean(value: str) -> str:
-    """Without what XML 1.0 cannot hold."""
-    return "".join(c for c in value if c in "\t\n" or " " <= c <= "\ud7ff" or c >= "\ue000")
+    """Without what XML 1.0 cannot hold (its production 2, Char)."""
+    return _NOT_XML.sub("", value)
 
 
 def tap(report: Report) -> str:

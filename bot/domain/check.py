@@ -207,6 +207,8 @@ class ItemResult:
     at: datetime
     expires_at: datetime
     ms: float
+    #: Which version of the checks found it: the beginning of the sidecar's SHA-256.
+    checks: str = ""
 
     @property
     def facts(self) -> dict[str, str]:
@@ -231,6 +233,7 @@ def result_to_json(result: ItemResult) -> dict[str, Any]:
         "at": result.at.isoformat(),
         "expires_at": result.expires_at.isoformat(),
         "ms": round(result.ms, 1),
+        **({"checks": result.checks} if result.checks else {}),
         "evidence": [evidence_to_json(part) for part in result.evidence],
     }
 
@@ -264,6 +267,7 @@ def result_from_json(data: Mapping[str, Any]) -> ItemResult:
         at=datetime.fromisoformat(data["at"]).astimezone(UTC),
         expires_at=datetime.fromisoformat(data["expires_at"]).astimezone(UTC),
         ms=data["ms"],
+        checks=data.get("checks", ""),
         evidence=tuple(evidence_from_json(part) for part in data["evidence"]),
     )
 

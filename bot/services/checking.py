@@ -220,6 +220,7 @@ async def add_run_notice(
         "more": max(0, len(failing) - NAMED),
         "left": len(left),
         "by": run.by,
+        "purpose": run.purpose.value,
         "cancelled_by": end.actor if end.kind == "checks.cancelled" else "",
         "seconds": (at - run.at).total_seconds(),
     }

@@ -7,6 +7,7 @@ import os
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -15,14 +16,16 @@ from bot.checklists.binding import BoundChecklist, bind
 from bot.checklists.sidecar import SidecarFile
 from bot.checks.catalogue import Catalogue
 from bot.checks.egress import AllowList
-from bot.checks.engine import DEFAULT_LIMITS, Engine, Limits
+from bot.checks.engine import Engine
 from bot.checks.kind import Context, seconds
+from bot.checks.places import DEFAULT_LIMITS, Limits, Places
 from bot.checks.processes import LocalProcesses
 from bot.checks.redaction import Redactor
 from bot.checks.web import WebClient
 from bot.domain.check import Binding, ItemResult, Secret
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment
+from bot.domain.errors import SidecarUnusable
 from bot.services.ports import Clock, Deeds
 
 
@@ -61,6 +64,7 @@ class SidecarVerifier:
         #: Kept out of evidence besides the sidecar's own: the bot's tokens.
         self._secrets = tuple(secrets)
         self._limits = limits
+        self._places = Places(limits)
         self._shipped = shipped.resolve() if shipped is not None else None
         self.catalogue = Catalogue()
 
@@ -71,7 +75,7 @@ class SidecarVerifier:
         file = self._library.sidecar(checklist)
         if file is None:
             return BoundChecklist(bindings={})
-        return bind(
+        bound = bind(
             file,
             self._library.load(checklist),
             self.catalogue,
@@ -81,6 +85,11 @@ class SidecarVerifier:
             version=version,
             process=self._process,
         )
+        try:
+            AllowList(bound.allow)
+        except ValueError as error:
+            raise SidecarUnusable(file.path.name, (f"allow: {error}",)) from error
+        return bound
 
     def validate(self) -> None:
         """See at start-up that every sidecar can be used, in every environment it names.
@@ -190,13 +199,13 @@ class SidecarVerifier:
             clean=redactor.clean,
             members=no_members,
         )
-        engine = Engine(self.catalogue, redactor=redactor, limits=self._limits)
+        engine = Engine(self.catalogue, redactor=redactor, limits=self._limits, places=self._places)
         asked = {binding.key for binding in bindings}
         every = _with_members(bound.bindings, bindings)
 
         async def hand_on(result: ItemResult) -> None:
             if result.key in asked:
-                await on_result(result)
+                await on_result(replace(result, checks=bound.digest[:12]))
 
         try:
             await engine.run(every, context, on_result=hand_on, on_start=on_start)

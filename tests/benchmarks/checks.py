@@ -26,8 +26,9 @@ from typing import Any, ClassVar
 import httpx
 
 from bot.checks.catalogue import Catalogue
-from bot.checks.engine import DEFAULT_LIMITS, Engine
+from bot.checks.engine import Engine
 from bot.checks.kind import Context, Kind, Params
+from bot.checks.places import DEFAULT_LIMITS
 from bot.domain.check import Binding, CheckSpec, ItemResult, Observation, Rules
 from bot.services import checking
 from bot.services.running import CheckRunner

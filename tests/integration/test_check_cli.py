@@ -124,6 +124,15 @@ async def test_every_mistake_in_the_sidecar_is_listed_and_nothing_runs(folder: P
         assert err.count("unknown key “expct”") == 3
 
 
+async def test_an_allowed_host_that_is_none_is_named_and_nothing_runs(folder: Path) -> None:
+    sidecar = (folder / "golive.yaml").read_text().replace('allow: ["', 'allow: ["https://:8080", "')
+    (folder / "golive.yaml").write_text(sidecar)
+    for command in (("check", "golive", *RUN), ("checklist", "explain", "golive")):
+        code, out, err = await deploybot(folder, *command)
+        assert (code, out) == (2, "")
+        assert "allow: 'https://:8080' names no host" in err
+
+
 async def test_explain_says_item_by_item_what_is_bound_and_what_is_missing() -> None:
     code, out, _ = await deploybot(ROOT / "checklists", "checklist", "explain", "production")
     assert code == 0

@@ -189,6 +189,7 @@ async def test_buttons_run_checks_and_show_the_evidence_in_modals(
     assert f"{service.url}/health" in told
     assert "status is 503, not 200" in told
     assert "Overrule…" in told
+    assert "of the checks" in told
 
 
 async def two_views(stage: Stage) -> bool:
@@ -210,6 +211,24 @@ async def test_ticking_against_a_failing_check_asks_why_and_records_the_reason(
     await says(stage, "overruled: checked by hand")
     (deployment,) = await finding.opened(bot.ports, stage.installed.team_id)
     assert (deployment.ticks[1].by, deployment.ticks[1].reason) == (BEN, "checked by hand")
+
+
+async def test_what_a_checked_server_says_calls_nobody_and_pretends_nothing(
+    stage: Stage, bot: Application, service: Service
+) -> None:
+    service.version = "<!channel> ```\n✅ <@UANA0000001> finished"
+    await started(stage)
+    await bot.settle()
+    await stage.ben.presses(await stage.message_with("New version runs"), "Run checks")
+    await says(stage, "1 failed")
+    await bot.settle()
+    await stage.ben.presses(await stage.message_with("New version runs"), "Results")
+    thread, view = str(await stage.thread()), str((await newest_view(stage, BEN))["blocks"])
+    assert "match is none, not all; saw" in view
+    assert "&lt;!channel&gt;" in view
+    for shown in (thread, view):
+        assert "<!channel>" not in shown
+        assert "<@UANA0000001> finished" not in shown
 
 
 async def test_finish_is_held_back_by_what_no_longer_holds_and_goes_through_the_second_time(

@@ -581,3 +581,70 @@ async def test_nobody_overrules_what_they_were_not_shown_or_what_somebody_else_o
             ports, deployment.id, 0, user=ANA, reason="me too", delivery="3", seen=Outcome.FAIL
         )
     assert (after.ticks[0].by, after.ticks[0].reason) == (BEN, "known")
+
+
+async def test_an_untick_while_the_check_runs_stands_on_every_engine(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    section = next(post for post in await posts_of(ports, deployment.id) if post.kind == "section")
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment, "Boxes")
+        gate = verifier.gates["s1/boxes/1"] = asyncio.Event()
+        await checking.request(ports, deployment.id, words="Box 1.1", user=ANA, delivery="again")
+        runner.ring()
+        after = await state_of(ports, deployment.id)
+        click = make_click(after, section, base={0, 1, 2}, selected={1, 2}, user=BEN)
+        await TickQueue(ports).submit(click)
+        async with database.read() as tx:
+            projected = await ports.deployments.projected(tx, deployment.id)
+        assert projected.run is not None
+        assert projected.run.unticked == {0}
+        verdicts = [verdict async for verdict in auditing.verify(ports)]
+        assert [verdict.problems for verdict in verdicts] == [()]
+        gate.set()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    assert set(after.ticks) == {1, 2}
+    assert after.results[0].outcome is Outcome.PASS
+
+
+async def test_a_finish_that_waits_for_evidence_survives_a_restart(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        await check(ports, runner, deployment, "Boxes")
+        verifier.gates["s1/boxes/1"] = asyncio.Event()
+        await ending.finish(ports, deployment.id, user=ANA, delivery="f")
+        runner.ring()
+        await until(ports, deployment.id, lambda state: state.run is not None and state.run.finished == 2)
+    verifier.gates.clear()
+    again = ports_with(database, clock, verifier)
+    async with running(again):
+        after = await until(again, deployment.id, lambda state: state.run is None)
+    assert (after.phase, after.ended_by) == (Phase.FINISHED, ANA)
+    assert verifier.runs[-1] == ["s1/boxes/1"]
+    assert await notices(again, deployment) == ["checks", "finished"]
+
+
+async def test_two_replicas_run_the_checks_once(database: Database, clock: ManualClock) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite has one process")
+    one, two = ScriptedVerifier(bound()), ScriptedVerifier(bound())
+    here, there = ports_with(database, clock, one), ports_with(database, clock, two)
+    deployment = await start(here)
+    async with running(here) as runner, running(there) as other:
+        for number in range(5):
+            await checking.request(here, deployment.id, words="Boxes", user=ANA, delivery=f"{number}")
+            runner.ring()
+            other.ring()
+            after = await until(there, deployment.id, lambda state: state.run is None)
+            assert after.done == {0, 1, 2}
+            assert len(one.runs) + len(two.runs) == number + 1
+    assert (await notices(here, deployment)) == ["checks"] * 5
+    verdicts = [verdict async for verdict in auditing.verify(there)]
+    assert [verdict.problems for verdict in verdicts] == [()]

@@ -17,8 +17,9 @@ from bot.domain.deployment import Deployment, Phase, Target, Tick
 from bot.domain.errors import ForeignClick
 from bot.domain.events import BOT
 from bot.domain.verification import Bound, Go, Purpose, Result, Run
-from bot.slack.blocks import card, modals, notices, rollback, section, words
+from bot.slack.blocks import card, evidence, modals, notices, rollback, section, words
 from bot.slack.blocks.layout import MessageLayout
+from bot.slack.blocks.results import MARKS, OUTCOME_WORDS, annotation
 from bot.slack.blocks.words import Drawing
 from bot.slack.ids import TickBlock
 from bot.workspace.block_kit import check_message_blocks, check_view
@@ -312,3 +313,54 @@ def test_the_bar_is_full_only_when_everything_is_done() -> None:
         done = dice.randint(0, total)
         assert ("▱" not in words.bar(done, total)) == (done == total)
         assert ("▰" not in words.bar(done, total)) == (done == 0)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UNKNOWN, Outcome.ERROR, Outcome.SKIPPED])
+def test_a_tick_of_the_bots_says_when_its_check_came_to_nothing_since(outcome: Outcome) -> None:
+    deployment = everything_checked(deployment_of(make_checklist()), outcome, by=BOT)
+    said = annotation(replace(deployment, run=None), 0, NAMES)
+    assert f"now {MARKS[outcome]} {OUTCOME_WORDS[outcome]}" in said
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "outcome", "offered"),
+    [
+        (None, "", Outcome.FAIL, True),
+        (BOT, "", Outcome.UNKNOWN, True),
+        (BEN, "", Outcome.FAIL, True),
+        (BEN, "", Outcome.UNKNOWN, False),
+        (BEN, "I looked", Outcome.FAIL, False),
+        (None, "", Outcome.PASS, False),
+    ],
+)
+def test_overruling_is_offered_where_a_check_stands_in_the_way_of_the_item(
+    by: str | None, reason: str, outcome: Outcome, offered: bool
+) -> None:
+    result = Result(outcome=outcome, said="why", at=NOON, expires_at=NOON, seq=2, ms=1.0)
+    deployment = deployment_of(
+        make_checklist(),
+        bindings={0: Bound()},
+        results={0: result},
+        ticks={} if by is None else {0: Tick(by=by, at=NOON, seq=1, reason=reason)},
+    )
+    view = evidence.evidence(deployment, 0, None)
+    assert ("Overrule…" in str(view)) is offered
+
+
+@pytest.mark.parametrize(
+    ("purpose", "said"),
+    [("asked", "looked at."), ("go", "So there is no Go."), ("finish", "So it is not finished.")],
+)
+def test_who_stops_the_checks_before_go_or_the_end_is_told_what_that_means(purpose: str, said: str) -> None:
+    content = {
+        "counts": {"pass": 1},
+        "failing": [],
+        "more": 0,
+        "left": 2,
+        "by": ANA,
+        "purpose": purpose,
+        "cancelled_by": BEN,
+        "seconds": 1.0,
+    }
+    drawing = notices.draw(deployment_of(make_checklist()), "checks-3", content, names=NAMES)
+    assert drawing.text.endswith(said)

@@ -67,7 +67,9 @@ def _item(deployment: Deployment, position: int, result: ItemResult) -> list[Blo
 
 def _one_line(part: Evidence) -> str:
     name = f"{part.id}: " if part.id else ""
-    said = part.observed if not part.reason else part.reason
+    said = part.reason or part.observed
+    if part.observed and part.observed not in said:
+        said = f"{said}; saw {part.observed}"
     took = f" ({_took(part.ms)})" if part.ms else ""
     return f"{name}{said}{took}"
 
@@ -87,7 +89,8 @@ def evidence(deployment: Deployment, position: int, result: ItemResult | None) -
         when = words.slack_time(result.at)
         until = words.slack_time(result.expires_at)
         counted = f"*{OUTCOME_WORDS[result.outcome].capitalize()}*, {when}; counts until {until}"
-        blocks.append(words.context(f"{counted}. Event {seq} of {escape(deployment.name)}."))
+        version = f", by version {escape(result.checks)} of the checks" if result.checks else ""
+        blocks.append(words.context(f"{counted}. Event {seq} of {escape(deployment.name)}{version}."))
         for part in result.evidence[:12]:
             blocks.extend(_part(part))
     bound = deployment.bindings.get(position)

@@ -80,8 +80,11 @@ def _ticked(
     when = words.local_time(tick.at, deployment)
     early = _early(deployment, tick)
     if tick.by == BOT:
-        if result is None or not result.outcome.ticks:
+        if result is None:
             return f"🤖 ✓ Deploybot · {when}{early}"
+        if not result.outcome.ticks:
+            now = f"{MARKS[result.outcome]} {OUTCOME_WORDS[result.outcome]}"
+            return f"🤖 ✓ {when}{early}, now {now}: {result.said}"
         mark = MARKS[result.outcome]
         return f"🤖 {mark} {words.local_time(result.at, deployment)}{early} · {result.said}"
     done = f"✓ {shorten(words.name_of(tick.by, names), NAME)} · {when}{early}"

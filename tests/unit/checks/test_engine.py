@@ -15,8 +15,9 @@ import pytest
 from pydantic import Field
 
 from bot.checks.catalogue import Catalogue
-from bot.checks.engine import DEFAULT_LIMITS, Engine, Limits
+from bot.checks.engine import Engine
 from bot.checks.kind import Broken, Context, Kind, NoData, Params, Pool, Refused, SecretValue, TargetDown
+from bot.checks.places import DEFAULT_LIMITS, Limits, Places
 from bot.checks.redaction import Redactor
 from bot.domain.check import (
     Binding,
@@ -257,6 +258,84 @@ async def test_evidence_is_bounded_and_fits_into_json() -> None:
     assert len(kept["values"]["list"]) == len(kept["values"]["map"]) == 50
 
 
+async def test_a_secret_that_lies_where_a_text_is_cut_leaves_no_half_of_it_behind() -> None:
+    token = Secret("token", "0123456789" * 8)
+
+    async def tells(context: Context) -> Observation:
+        told = token.reveal()
+        return Observation(
+            values={"ok": True, "body": "x" * 350 + told, told: 1},
+            target="t" * 250 + told,
+            summary="s" * 250 + told,
+            excerpt="e" * 4060 + told,
+            facts={"x": "f" * 350 + told},
+        )
+
+    kind = Scripted(tells=tells)
+    evidence = await examine(kind, spec(kind, "tells"), redactor=Redactor([token]))
+    assert evidence.outcome is Outcome.PASS
+    assert "0123" not in repr(evidence)
+
+
+async def test_what_a_hostile_target_says_stays_one_harmless_line() -> None:
+    said = "ok\n✅ *Ana* finished\x1b[2J\x00 \u202egnp \ud83d"
+
+    async def tells(context: Context) -> Observation:
+        return Observation(
+            values={"ok": True, "name\x00": said}, summary=said, target=said, excerpt=said, facts={"x": said}
+        )
+
+    kind = Scripted(tells=tells)
+    evidence = await examine(kind, spec(kind, "tells", rules=Rules(must={"ok": True}, warn={"ok": True})))
+    for line in (evidence.observed, evidence.target, evidence.facts["x"]):
+        assert line.startswith("ok ✅ *Ana* finished")
+        assert line.isprintable()
+    kept = json.dumps(evidence_to_json(evidence), ensure_ascii=False)
+    kept.encode()
+    assert not set(kept) & set("\x1b\x00\u202e")
+    assert evidence.excerpt.splitlines()[0] == "ok"
+
+
+async def test_values_that_nest_without_end_are_bounded() -> None:
+    deep: Any = 1
+    for _ in range(100):
+        deep = {"in": deep}
+    wide = {str(a): {str(b): {str(c): "x" * 400 for c in range(50)} for b in range(50)} for a in range(50)}
+    kind = Scripted(big=seen(ok=True, wide=wide, deep=deep, huge=10**5000))
+    evidence = await examine(kind, spec(kind, "big"))
+    assert evidence.outcome is Outcome.PASS
+    assert len(json.dumps(evidence_to_json(evidence))) < 60_000
+
+
+async def test_a_long_fact_that_changes_at_its_end_has_changed() -> None:
+    async def tells(end: str) -> str:
+        async def look(context: Context) -> Observation:
+            return Observation(values={"ok": True}, facts={"migrations": "a" * 5000 + end})
+
+        kind = Scripted(tells=look)
+        return (await examine(kind, spec(kind, "tells"))).facts["migrations"]
+
+    assert await tells("1") == await tells("1")
+    assert await tells("1") != await tells("2")
+
+
+async def test_evidence_that_cannot_be_made_is_an_error_and_takes_no_other_check_with_it() -> None:
+    class Unspeakable:
+        """Cannot even be printed."""
+
+        def __str__(self) -> str:
+            raise RuntimeError("token=hunter22secret")
+
+    kind = Scripted(odd=seen(ok=Unspeakable()))
+    rules = Rules(must={"ok": "~ x"})
+    results = await run(kind, binding("odd", spec(kind, "odd", rules=rules)), binding("good", spec(kind)))
+    assert {key: result.outcome for key, result in results.items()} == {
+        "odd": Outcome.ERROR,
+        "good": Outcome.PASS,
+    }
+    assert "hunter22" not in repr(results)
+
+
 # ── tries and deadlines ──────────────────────────────────────────────────────────────────────────────────
 
 
@@ -340,6 +419,15 @@ async def test_no_more_checks_at_once_against_one_host_and_others_do_not_wait_fo
     ]
     await run(kind, *bindings, limits=Limits(places={Pool.NETWORK: 20}, per_host=2))
     assert (kind.most["a"], kind.most["b"], kind.most["all"]) == (2, 2, 4)
+
+
+async def test_two_runs_at_once_share_the_places_so_that_a_host_gets_no_more_than_from_one() -> None:
+    kind = Scripted(slow=after(0.01, ok=True))
+    limits = Limits(places={Pool.NETWORK: 20}, per_host=2)
+    places = Places(limits)
+    bindings = [binding(str(n), spec(kind, "slow", host="a", number=n)) for n in range(6)]
+    await asyncio.gather(*(run(kind, *bindings, limits=limits, places=places) for _ in range(3)))
+    assert kind.most["a"] == 2
 
 
 async def test_a_slow_pool_does_not_hold_up_a_quick_one() -> None:
