@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from bot.checks.catalogue import Catalogue
 from bot.checks.keeping import Keeper
-from bot.checks.kind import Broken, CheckTrouble, Context, Kind, NoData, TargetDown
+from bot.checks.kind import Broken, CheckTrouble, Context, Kind, NoData, OutOfPlace, TargetDown
 from bot.checks.places import DEFAULT_LIMITS, Limits, Places
 from bot.checks.redaction import Redactor
 from bot.domain.check import (
@@ -363,6 +363,8 @@ def _of_trouble(trouble: CheckTrouble | None) -> Outcome:
             return Outcome.FAIL
         case NoData():
             return Outcome.UNKNOWN
+        case OutOfPlace():
+            return Outcome.SKIPPED
     return Outcome.ERROR
 
 

@@ -43,6 +43,10 @@ class NoData(CheckTrouble):
         super().__init__(why)
 
 
+class OutOfPlace(CheckTrouble):
+    """It makes no sense here, e.g. a question about a deployment outside one: the outcome is skipped."""
+
+
 class Broken(CheckTrouble):
     """The check itself cannot work (tool missing, parameters that make no sense): the outcome is error."""
 

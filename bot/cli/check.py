@@ -37,8 +37,8 @@ def check(
 ) -> None:
     """Run the checks of a checklist and print what they found; progress goes to standard error.
 
-    Exit code 0: everything passed, perhaps with warnings. 1: something failed. 2: something could not be
-    verified, or the checklist cannot be used.
+    Exit code 0: everything passed, perhaps with warnings, or is forbidden or out of place here. 1: something
+    failed. 2: something could not be verified, or the checklist cannot be used.
     """
     if form not in FORMATS:
         raise typer.BadParameter(f"there are {', '.join(FORMATS)}", param_hint="--format")

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from bot.checks.kind import Context, Kind, NoData, Nothing, Params
+from bot.checks.kind import Context, Kind, Nothing, OutOfPlace, Params
 from bot.domain.check import Observation, Rules
 
 What = Literal["started", "notified", "report_shared", "reminder_scheduled"]
@@ -50,9 +50,9 @@ class Event(Kind[EventParams]):
         return Rules(must={"done": True})
 
     async def observe(self, params: EventParams, context: Context) -> Observation:
-        """Look into the bot's records. Raises NoData outside a deployment."""
+        """Look into the bot's records. Raises OutOfPlace outside a deployment."""
         if isinstance(context.records, Nothing):
-            raise NoData("there is no deployment that the bot could have done something for")
+            raise OutOfPlace("there is no deployment that the bot could have done something for")
         found = await context.records.find(params.what)
         channel = str((found or {}).get("channel") or "")
         # Without Slack's message id nothing has arrived there: it may be on its way, or have been refused. A

@@ -72,7 +72,7 @@ async def test_a_post_can_be_warned_about() -> None:
 
 
 async def test_outside_a_deployment_nothing_is_known() -> None:
-    assert (await event(None, what="started")).outcome is Outcome.UNKNOWN
+    assert (await event(None, what="started")).outcome is Outcome.SKIPPED
 
 
 async def test_a_record_that_cannot_be_read_is_an_error() -> None:
