@@ -139,7 +139,11 @@ class CheckRunner:
                 looking = {p: task for p, task in looking.items() if not task.done()}
                 if not under_way and not new:
                     return
-                await asyncio.wait({*under_way, heartbeat}, timeout=HEARTBEAT_S / 4)
+                await asyncio.wait(
+                    {*under_way, heartbeat},
+                    timeout=HEARTBEAT_S / 4,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
             log.warning("another process runs the checks of deployment %s now", deployment_id)
         finally:
             tasks = [heartbeat, *looking.values()]
