@@ -144,7 +144,7 @@ async def test_nothing_is_lost_and_nothing_is_twice_whichever_write_the_process_
 ) -> None:
     points = await die_and_recover(tmp_path / "alive", 0)
     assert points > 20
-    side_by_side = asyncio.Semaphore(2)  # as many as there are cores at the least
+    side_by_side = asyncio.Semaphore(2)  # a small machine has two cores
 
     async def one(die_at: int) -> None:
         async with side_by_side:
