@@ -152,8 +152,9 @@ async def _stored(folder: Path, url: str) -> AsyncIterator[Timed]:
     context = make_context()
     ports = make_ports(database, checklist=make_checklist(sections=1, boxes=CHECKS, steps=0))
     ports = replace(ports, verifier=_Direct(bindings, context))
-    runner = CheckRunner(ports)
-    ports = replace(ports, bell=runner)
+    bell = _Bell()
+    ports = replace(ports, bell=bell)
+    runner = bell.runner = CheckRunner(ports)
     await runner.start()
     deployment = await start(ports)
     numbers = iter(range(1000))
@@ -167,11 +168,26 @@ async def _stored(folder: Path, url: str) -> AsyncIterator[Timed]:
             assert state is not None
             if state.run is None:
                 return time.perf_counter() - began
-            await asyncio.sleep(0.002)
+            await bell.rung.wait()
+            bell.rung.clear()
 
     yield timed
     await runner.stop()
     await database.close()
+
+
+class _Bell:
+    """Rings the runner, and tells that something was committed."""
+
+    def __init__(self) -> None:
+        self.runner: CheckRunner | None = None
+        self.rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Something was committed."""
+        self.rung.set()
+        if self.runner is not None:
+            self.runner.ring()
 
 
 class _Direct:
