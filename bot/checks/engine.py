@@ -88,17 +88,15 @@ class Engine:
             context=context,
             on_start=on_start,
         )
-        waiting = {asyncio.create_task(run.item(binding.key)) for binding in bindings}
+        complete: asyncio.Queue[asyncio.Task[ItemResult]] = asyncio.Queue()
         try:
-            while waiting:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    await on_result(task.result())
+            tasks = [run.begin(binding.key) for binding in bindings]
+            for task in tasks:
+                task.add_done_callback(complete.put_nowait)
+            for _ in tasks:
+                await on_result((await complete.get()).result())
         finally:
             await run.close()
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
 
     async def examine(self, spec: CheckSpec, context: Context) -> Evidence:
         """Run one check by itself."""
@@ -143,15 +141,15 @@ class _Run:
         self._run_limit = max(limits.run, longest + limits.grace)
         self._deadline = time.monotonic() + self._run_limit
 
-    async def item(self, key: str) -> ItemResult:
-        """The result of an item; asked for twice, it is made once."""
+    def begin(self, key: str) -> asyncio.Task[ItemResult]:
+        """The result of an item to be; asked for twice, it is made once."""
         if key not in self._items:
             self._items[key] = asyncio.create_task(self._item(self._bindings[key]))
-        return await asyncio.shield(self._items[key])
+        return self._items[key]
 
     async def _members(self, keys: Sequence[str]) -> Mapping[str, ItemResult | None]:
         """Results of other items: those of this run are waited for, others are not known here."""
-        return {key: await self.item(key) if key in self._bindings else None for key in keys}
+        return {key: await asyncio.shield(self.begin(key)) if key in self._bindings else None for key in keys}
 
     async def _item(self, binding: Binding) -> ItemResult:
         began, context = time.perf_counter(), self._context
@@ -165,7 +163,10 @@ class _Run:
         else:
             if self._on_start is not None:
                 self._on_start(binding)
-            parts = list(await asyncio.gather(*map(self.check, binding.checks)))
+            if len(binding.checks) == 1:
+                parts = [await self.check(binding.checks[0])]
+            else:
+                parts = list(await asyncio.gather(*map(self.check, binding.checks)))
         now = context.now()
         return ItemResult(
             key=binding.key,
