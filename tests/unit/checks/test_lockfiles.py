@@ -23,7 +23,7 @@ source = { editable = "." }
 [[package]]
 name = "Jinja2"
 version = "2.10"
-source = { registry = "https://pypi.org/simple" }
+source = { registry = "https://packages.example.com/simple" }
 [[package]]
 name = "forked"
 version = "1.0"
@@ -49,8 +49,8 @@ lock-version = "2.1"
 """
 REQUIREMENTS = """
 # compiled
---index-url https://pypi.org/simple
--i https://pypi.org/simple
+--index-url https://packages.example.com/simple
+-i https://packages.example.com/simple
 Jinja2[i18n]==2.10 ; python_version > "3.8" \\
     --hash=sha256:abc \\
     --hash=sha256:def
