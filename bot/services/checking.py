@@ -40,32 +40,40 @@ async def request(ports: Ports, deployment_id: int, *, words: str, user: str, de
     Raises NoSuchDeployment, DeploymentClosed, NoChecks, NothingCalled, StorageBusy, StorageFailed.
     """
 
-    def fact(state: Deployment) -> list[Fact]:
-        positions = checking.in_scope(state.checklist, words)
-        return [checking.request(state, positions, user=user, at=ports.clock.now(), scope=words)]
+    def positions(state: Deployment) -> Sequence[int]:
+        return checking.in_scope(state.checklist, words)
 
-    before, after = await _act(ports, deployment_id, delivery, fact)
+    return await _ask(ports, deployment_id, positions, user=user, delivery=delivery, scope=words)
+
+
+async def check_positions(
+    ports: Ports, deployment_id: int, positions: Sequence[int], *, user: str, delivery: str
+) -> Asked:
+    """Check these items. Raises as `request`."""
+    return await _ask(ports, deployment_id, lambda _: positions, user=user, delivery=delivery, scope="")
+
+
+async def _ask(
+    ports: Ports,
+    deployment_id: int,
+    positions: Callable[[Deployment], Sequence[int]],
+    *,
+    user: str,
+    delivery: str,
+    scope: str,
+) -> Asked:
+    def fact(state: Deployment) -> list[Fact]:
+        return [checking.request(state, positions(state), user=user, at=ports.clock.now(), scope=scope)]
+
+    before, after = await act(ports, deployment_id, delivery, fact)
     run = after.run
     added = len(run.pending - (before.run.pending if before.run else frozenset())) if run is not None else 0
     return Asked(deployment=after, items=added, joined=before.run is not None)
 
 
-async def check_positions(
-    ports: Ports, deployment_id: int, positions: Sequence[int], *, user: str, delivery: str, scope: str
-) -> Asked:
-    """Check these items. Raises as `request`."""
-
-    def fact(state: Deployment) -> list[Fact]:
-        return [checking.request(state, positions, user=user, at=ports.clock.now(), scope=scope)]
-
-    before, after = await _act(ports, deployment_id, delivery, fact)
-    items = len(after.run.pending) if after.run is not None else 0
-    return Asked(deployment=after, items=items, joined=before.run is not None)
-
-
 async def cancel(ports: Ports, deployment_id: int, *, user: str, delivery: str) -> Deployment:
     """Stop the run under way. Raises NoSuchDeployment, NoRun, StorageBusy, StorageFailed."""
-    _, after = await _act(
+    _, after = await act(
         ports,
         deployment_id,
         delivery,
@@ -94,7 +102,7 @@ async def overrule(
         now = ports.clock.now()
         return [checking.overruled(state, position, user=user, at=now, reason=reason, seen=seen)]
 
-    _, after = await _act(ports, deployment_id, delivery, fact)
+    _, after = await act(ports, deployment_id, delivery, fact)
     return after
 
 
@@ -113,7 +121,7 @@ async def conclude(
             return [again]
         return concluding(state, purpose, user=user, at=now)
 
-    _, after = await _act(ports, deployment_id, delivery, facts, purpose=purpose)
+    _, after = await act(ports, deployment_id, delivery, facts, purpose=purpose)
     return after
 
 
@@ -133,15 +141,6 @@ def concluding(
     return [*given, finished(state, user=user, at=at)]
 
 
-async def evidence(ports: Ports, deployment_id: int, seq: int) -> tuple[int, ItemResult] | None:
-    """The position and the whole evidence of a recorded result, or None."""
-    async with ports.database.read() as tx:
-        event = await ports.deployments.event(tx, deployment_id, seq)
-    if event is None or event.fact.kind != "check.recorded":
-        return None
-    return event.fact.data["position"], result_from_json(event.fact.data["result"])
-
-
 async def all_evidence(ports: Ports, state: Deployment, positions: Sequence[int]) -> dict[int, ItemResult]:
     """The newest whole evidence of these items, by position."""
     found: dict[int, ItemResult] = {}
@@ -154,15 +153,18 @@ async def all_evidence(ports: Ports, state: Deployment, positions: Sequence[int]
     return found
 
 
-async def _act(
+async def act(
     ports: Ports,
     deployment_id: int,
     delivery: str,
-    act: Callable[[Deployment], Sequence[Fact]],
+    made: Callable[[Deployment], Sequence[Fact]],
     *,
     purpose: Purpose | None = None,
 ) -> tuple[Deployment, Deployment]:
-    """The state before and after; the same delivery again changes nothing."""
+    """Add the facts that `made` makes of the state; the state before and after.
+
+    The same delivery again changes nothing. `purpose` says what the facts conclude, where they conclude.
+    """
     async with ports.database.write() as tx:
         before = await ports.deployments.get(tx, deployment_id, locked=True)
         if before is None:
@@ -170,7 +172,7 @@ async def _act(
         seen, _ = await deliveries.effect(tx, delivery)
         if seen:
             return before, before
-        facts = act(before)
+        facts = made(before)
         after = await ports.deployments.append(tx, before, facts)
         now = ports.clock.now()
         await redraw(tx, before, after, at=now)

@@ -47,7 +47,6 @@ class CheckListeners:
                 positions,
                 user=body["user"]["id"],
                 delivery=_delivery(body, action),
-                scope="",
             )
             return told_of_checks(asked) if asked.joined else SILENCE
 
