@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -136,25 +137,54 @@ async def test_proxy_settings_of_the_environment_are_not_read(
     assert (await client.request("GET", f"{url}/page")).status == 200
 
 
-async def test_a_fresh_request_opens_a_connection_of_its_own(url: str) -> None:
-    opened: list[str] = []
+async def test_a_fresh_request_opens_a_connection_of_its_own(client: WebClient) -> None:
+    opened = 0
 
-    async def look_up(name: str) -> tuple[str, ...]:
-        return ("127.0.0.1",)
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        writer.close()
 
-    class Counting(AllowList):
-        async def resolve(self, host: str, port: int):  # type: ignore[no-untyped-def]
-            opened.append(host)
-            return await super().resolve(host, port)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        for _ in range(3):
+            await client.request("GET", url)
+        assert opened == 1
+        for _ in range(3):
+            assert (await client.request("GET", url, fresh=True)).peer == "127.0.0.1"
+        assert opened == 4
+        await client.close()
 
-    client = WebClient(Counting(LOOPBACK, look_up=look_up))
-    for _ in range(3):
-        await client.request("GET", f"{url}/page")
-    assert len(opened) == 1
-    for _ in range(3):
-        await client.request("GET", f"{url}/page", fresh=True)
-    assert len(opened) == 4
-    await client.close()
+
+async def test_an_answer_that_is_no_http_is_down(client: WebClient) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        with pytest.raises(TargetDown, match="no HTTP"):
+            await client.request("GET", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+
+
+async def test_a_header_that_cannot_be_sent_is_a_broken_check(client: WebClient, url: str) -> None:
+    with pytest.raises(Broken, match="cannot be asked so"):
+        await client.request("GET", f"{url}/page", headers={"X-Shop": "a\r\nX-Other: b"})
+
+
+async def test_a_header_that_is_not_ascii_is_read_as_latin_1_where_it_is_no_utf_8(client: WebClient) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nx-a: caf\xe9\r\nx-b: caf\xc3\xa9\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        answered = await client.request("GET", url)
+    assert (answered.headers["x-a"], answered.headers["x-b"]) == ("café", "café")
 
 
 async def test_compressed_bodies_are_unpacked(client: WebClient, url: str) -> None:
