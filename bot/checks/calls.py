@@ -3,7 +3,6 @@ the request is made."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import Mapping
@@ -117,21 +116,16 @@ async def call(
     limit = (timeout or context.timeout) * 0.95
     asked = url or params.url
     try:
-        async with asyncio.timeout(limit):
-            return await context.web.request(
-                method,
-                asked,
-                headers=sent,
-                params=_query(asked, params.query),
-                content=content,
-                fresh=fresh,
-                max_bytes=max_bytes,
-                timeout=limit,
-            )
-    except TimeoutError as error:
-        down = TargetDown(f"no answer from {place(asked)} within {limit:.1f} s")
-        down.retryable = method in SAFE
-        raise down from error
+        return await context.web.request(
+            method,
+            asked,
+            headers=sent,
+            params=_query(asked, params.query),
+            content=content,
+            fresh=fresh,
+            max_bytes=max_bytes,
+            timeout=limit,
+        )
     except TargetDown as down:
         down.retryable = method in SAFE
         raise

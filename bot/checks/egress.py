@@ -53,6 +53,7 @@ class AllowList:
         self._suffixes: list[tuple[str, int | None]] = []
         self._networks: list[tuple[Network, int | None]] = []
         self._resolving: dict[str, asyncio.Future[tuple[str, ...]]] = {}
+        self._checked: dict[tuple[str, int], Address] = {}
         for entry in entries:
             self._add(entry.strip())
 
@@ -78,6 +79,12 @@ class AllowList:
 
     async def resolve(self, host: str, port: int) -> Address:
         """The checked addresses of a host. Raises Refused, TargetDown where the name does not resolve."""
+        known = self._checked.get((host, port))
+        if known is None:
+            known = self._checked[host, port] = await self._check(host, port)
+        return known
+
+    async def _check(self, host: str, port: int) -> Address:
         name = host.strip("[]").rstrip(".").casefold()
         if not name or not 0 < port < 65536:
             raise Refused(f"{host}:{port} is no address to connect to")

@@ -12,6 +12,7 @@ import logging
 import random
 import time
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -135,8 +136,11 @@ class _Run:
         self._bindings = bindings
         self._on_start = on_start
         self._context = replace(context, clean=redactor.clean, members=self._members)
+        self._contexts: dict[float, Context] = {}
         self._looks: dict[tuple[str, str], asyncio.Task[_Look]] = {}
         self._items: dict[str, asyncio.Task[ItemResult]] = {}
+        self._view_of: dict[int, tuple[str, str]] = {}
+        self._views = Counter(map(self._view, specs))
         longest = max(map(self._budget, specs), default=0.0)
         self._run_limit = max(limits.run, longest + limits.grace)
         self._deadline = time.monotonic() + self._run_limit
@@ -237,10 +241,19 @@ class _Run:
 
     async def _look(self, kind: Kind[Any], spec: CheckSpec) -> _Look:
         """An observation, shared by every check of the run that looks at the same (`Kind.sharing`)."""
-        key = (kind.name, kind.sharing(spec.params))
-        if key not in self._looks:
-            self._looks[key] = asyncio.create_task(self._observe(kind, spec))
-        return await asyncio.shield(self._looks[key])
+        view = self._view(spec)
+        if self._views[view] < 2:
+            return await self._observe(kind, spec)  # a task of its own would cost more than it is good for
+        if view not in self._looks:
+            self._looks[view] = asyncio.create_task(self._observe(kind, spec))
+        return await asyncio.shield(self._looks[view])
+
+    def _view(self, spec: CheckSpec) -> tuple[str, str]:
+        """What a check looks at: two with the same see the same."""
+        if id(spec) not in self._view_of:
+            kind = self._catalogue.get(spec.kind)
+            self._view_of[id(spec)] = (spec.kind, "" if kind is None else kind.sharing(spec.params))
+        return self._view_of[id(spec)]
 
     async def _observe(self, kind: Kind[Any], spec: CheckSpec) -> _Look:
         now = self._context.now
@@ -288,7 +301,7 @@ class _Run:
     async def _attempt(self, kind: Kind[Any], spec: CheckSpec, limit: float) -> Observation:
         try:
             async with asyncio.timeout(limit) as own:
-                return await kind.observe(spec.params, replace(self._context, timeout=limit))
+                return await kind.observe(spec.params, self._within(limit))
         except CheckTrouble:
             raise
         except TimeoutError as error:
@@ -300,6 +313,11 @@ class _Run:
             trace = self._redactor.clean(traceback.format_exc())
             log.error("the check kind %s failed unexpectedly: %s", kind.name, trace)
             raise Broken(f"{kind.name} failed unexpectedly: {type(error).__name__}: {error}") from error
+
+    def _within(self, limit: float) -> Context:
+        if limit not in self._contexts:
+            self._contexts[limit] = replace(self._context, timeout=limit)
+        return self._contexts[limit]
 
     def _limit(self, kind: Kind[Any], spec: CheckSpec) -> float:
         return max(spec.timeout, kind.timeout or 0)

@@ -80,6 +80,8 @@ class Keeper:
         return kept
 
     def _fit(self, text: str) -> str:
+        if text.isascii() and text.isprintable() and len(text) <= SEARCHED:
+            return self._redactor.clean(text)
         return _UNFIT.sub("\ufffd", self._redactor.clean(text[:SEARCHED].replace("\r\n", "\n")))
 
 

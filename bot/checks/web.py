@@ -74,6 +74,24 @@ class _Response(aiohttp.ClientResponse):
         return await super().start(connection)
 
 
+class _OnlyAnswer(_Response):
+    """The answer of a connection that serves one request: what cuts it off is told and not tried again.
+
+    aiohttp asks again without a word where a connection was closed, which is right for one that was kept.
+    """
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Read the head."""
+        try:
+            return await super().start(connection)
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            raise _CutOff(_in_words(error)) from error
+
+
+class _CutOff(aiohttp.ClientConnectionError):
+    """A connection ended before its answer."""
+
+
 class WebClient:
     """The `Web` of one environment."""
 
@@ -136,7 +154,7 @@ class WebClient:
                     assert isinstance(answer, _Response)
                     body, truncated = await _body(answer, max_bytes)
         except TimeoutError as error:
-            raise TargetDown(f"no answer from {_where(request.url)} within {limit:g} s") from error
+            raise TargetDown(f"no answer from {_where(request.url)} within {limit:.3g} s") from error
         except aiohttp.InvalidURL as error:
             raise Broken(f"{_where(request.url)} cannot be asked: {error}") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -177,7 +195,7 @@ class WebClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(),
-                response_class=_Response,
+                response_class=_OnlyAnswer if fresh else _Response,
                 max_line_size=HEADER_LINE,
                 max_field_size=HEADER_LINE,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),

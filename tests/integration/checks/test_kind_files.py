@@ -192,7 +192,7 @@ async def test_a_backup_being_written_is_not_judged(tmp_path: Path) -> None:
     """False alarm: it is small because it is not finished."""
     backup(tmp_path, "backups/older.dump", hours=30)
     backup(tmp_path, "backups/old.dump", hours=6)
-    backup(tmp_path, "backups/now.dump", hours=0, size=10)
+    backup(tmp_path, "backups/now.dump", hours=0.01, size=10)
     assert (await recency(tmp_path)).outcome is Outcome.PASS
     assert (await recency(tmp_path, settle=0)).outcome is Outcome.FAIL
 
