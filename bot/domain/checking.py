@@ -118,7 +118,7 @@ def record(
         return ()
     if run_seq is not None and run_seq != run.seq:
         return ()
-    item = deployment.checklist.items[position]
+    item = deployment.boxes[position]
     data = {"item": item.key, "position": position, "run": run.seq, "result": result_to_json(result)}
     facts = [Fact(kind="check.recorded", actor=BOT, at=at, data=data)]
     seq = deployment.seq + 1
@@ -188,7 +188,7 @@ def expire(deployment: Deployment, *, at: datetime) -> tuple[Fact, ...]:
             why = f"its check could not verify it at {result.at:%H:%M} UTC: {result.said}"
         else:
             continue
-        item = deployment.checklist.items[position]
+        item = deployment.boxes[position]
         facts.append(_reopened(item, position, at=at, evidence=result.seq, why=why))
     return tuple(facts)
 
@@ -252,7 +252,7 @@ def overruled(
     """
     if not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
-    item = deployment.checklist.items[position]
+    item = deployment.boxes[position]
     if not deployment.wants_reason(position):
         raise NothingToOverrule(item.text)
     current, result = deployment.ticks.get(position), deployment.results[position]

@@ -6,9 +6,21 @@ breaks folded to one space; turning them into Slack's mrkdwn or into plain text 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+#: The first part of every rollback step's key.
+RUNBOOK = "rollback"
+
+
+def slugged(text: str) -> str:
+    """A text as part of a key: lower case, words joined by hyphens, at most 60 characters."""
+    plain = re.sub(r"&\w+;|[*_`]", "", text.casefold())
+    return re.sub(r"[^\w]+", "-", plain).strip("-")[:60].rstrip("-") or "step"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +85,24 @@ class Checklist:
     def items(self) -> tuple[Item, ...]:
         """Every item, in order. An item's index here is its position."""
         return tuple(self.walk())
+
+    @cached_property
+    def runbook(self) -> tuple[Item, ...]:
+        """The rollback steps as boxes. Their positions follow those of the items."""
+        found: Counter[str] = Counter()
+        steps = []
+        for number, text in enumerate(self.rollback_steps, start=1):
+            key = f"{RUNBOOK}/{slugged(text)}"
+            found[key] += 1
+            if found[key] > 1:
+                key = f"{key}-{found[key]}"
+            steps.append(Item(key=key, text=text, ordered=True, number=number))
+        return tuple(steps)
+
+    @property
+    def boxes(self) -> tuple[Item, ...]:
+        """Items, then rollback steps: what a position counts in."""
+        return self.items + self.runbook
 
     def walk(self) -> Iterator[Item]:
         """Each item in the order of the file."""

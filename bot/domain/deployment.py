@@ -25,6 +25,7 @@ from bot.domain.verification import (
     result_of,
     run_after,
 )
+from bot.domain.watching import Aftermath, aftermath_after
 
 #: The `by` of a box that came ticked in the checklist file.
 FILE = "file"
@@ -106,6 +107,8 @@ class Deployment:
     #: The run of checks under way.
     run: Run | None = None
     go: Go | None = None
+    #: What came after the deploy: the watch, rollback triggers, the rollback.
+    aftermath: Aftermath = field(default_factory=Aftermath)
     #: The newest event and its hash.
     seq: int = 0
     head: str = GENESIS
@@ -115,9 +118,20 @@ class Deployment:
         """The items still to do, in order."""
         return tuple(item for at, item in enumerate(self.checklist.items) if at not in self.done)
 
+    @property
+    def boxes(self) -> tuple[Item, ...]:
+        """What can be ticked: the items, and once the rollback has begun its steps. Positions count in it."""
+        return self.checklist.items if self.aftermath.rollback is None else self.checklist.boxes
+
+    @property
+    def done_items(self) -> int:
+        """How many of the checklist's items are done, rollback steps left out."""
+        total = len(self.checklist.items)
+        return sum(position < total for position in self.done)
+
     @cached_property
     def done(self) -> frozenset[int]:
-        """Positions of the items that are done.
+        """Positions of the boxes that are done.
 
         Ticked is done, with two exceptions: an item that needs its check and a person waits for both, and a
         person's tick does not stand against a check that fails, unless they gave a reason.
@@ -234,7 +248,7 @@ def tick(
     acts = tuple(acts)
     if acts and not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
-    items = deployment.checklist.items
+    items = deployment.boxes
     ticks = dict(deployment.ticks)
     facts: list[Fact] = []
     out_of_order: list[tuple[Item, Item]] = []
@@ -274,6 +288,9 @@ def tick(
 
 def open_steps_before(checklist: Checklist, position: int, ticks: Mapping[int, Tick]) -> tuple[int, ...]:
     """The open steps that stand before this step in its group, at its own depth."""
+    start = len(checklist.items)
+    if position >= start:
+        return tuple(at for at in range(start, position) if at not in ticks)
     start = 0
     for section in checklist.sections:
         for group in section.groups:
@@ -378,7 +395,7 @@ def extend(state: Deployment, facts: Iterable[Fact]) -> tuple[Deployment, tuple[
 def apply(state: Deployment, event: Event) -> Deployment:
     """The state after one more event. An event of an unknown kind only moves `seq` and `head`."""
     fact, data = event.fact, event.fact.data
-    state = replace(state, seq=event.seq, head=event.hash)
+    state = replace(state, seq=event.seq, head=event.hash, aftermath=aftermath_after(state.aftermath, event))
     match fact.kind:
         case "item.ticked" | "item.overruled" if not data.get("moot"):
             made = Tick(

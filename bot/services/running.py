@@ -175,7 +175,7 @@ class CheckRunner:
                 held = await self._lease(deployment_id)
 
     async def _verify(self, state: Deployment, positions: Sequence[int], writer: Writer) -> None:
-        items = state.checklist.items
+        items = state.boxes
         at = {items[position].key: position for position in positions}
         deeds = RecordedDeeds(self._ports, state.id)
 

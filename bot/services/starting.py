@@ -98,7 +98,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
 def _ready(checklist: Checklist, bindings: Mapping[str, Binding]) -> dict[int, Bound]:
     """The items whose checks can run here, by position: what is not set up is for a person alone."""
     ready = {}
-    for position, item in enumerate(checklist.items):
+    for position, item in enumerate(checklist.boxes):
         binding = bindings.get(item.key)
         if binding is not None and binding.checks and not binding.missing and not binding.forbidden:
             ready[position] = Bound(human=binding.human, cheap=binding.cheap)

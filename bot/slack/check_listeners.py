@@ -40,7 +40,7 @@ class CheckListeners:
         async def run() -> Answer:
             scope = Scope.read(action.get("value"))
             state = await finding.get(self._ports, scope.deployment_id, team=team_of(body))
-            positions = scope.positions(len(state.checklist.items))
+            positions = scope.positions(len(state.boxes))
             asked = await checking.check_positions(
                 self._ports,
                 state.id,
@@ -91,7 +91,7 @@ class CheckListeners:
         async def show() -> Answer:
             scope = Scope.read(action.get("value"))
             state = await finding.get(self._ports, scope.deployment_id, team=team_of(body))
-            positions = scope.positions(len(state.checklist.items))
+            positions = scope.positions(len(state.boxes))
             found = await checking.all_evidence(self._ports, state, positions)
             return Answer(view=evidence.results(state, positions, found))
 
@@ -101,7 +101,7 @@ class CheckListeners:
         async def show() -> Answer:
             scope = Scope.read(action.get("value"))
             state = await finding.get(self._ports, scope.deployment_id, team=team_of(body))
-            position = _one(scope, len(state.checklist.items))
+            position = _one(scope, len(state.boxes))
             found = await checking.all_evidence(self._ports, state, [position])
             return Answer(view=evidence.evidence(state, position, found.get(position)))
 
@@ -111,7 +111,7 @@ class CheckListeners:
         async def ask() -> Answer:
             scope = Scope.read(action.get("value"))
             state = await finding.get(self._ports, scope.deployment_id, team=team_of(body))
-            return Answer(view=evidence.overrule(state, _one(scope, len(state.checklist.items))))
+            return Answer(view=evidence.overrule(state, _one(scope, len(state.boxes))))
 
         await self._answer(ack, body, ask())
 
@@ -120,7 +120,7 @@ class CheckListeners:
             told = modals.metadata(view)
             state = await finding.get(self._ports, int(told["deployment"]), team=team_of(body))
             position = int(told["position"])
-            if position not in range(len(state.checklist.items)):
+            if position not in range(len(state.boxes)):
                 raise ForeignClick
             seen = told.get("seen")
             await checking.overrule(

@@ -222,7 +222,7 @@ class Conversation:
             post = await finding.card(self._ports, deployment.id)
             link = None if post is None else self._gateway.link(post.channel, post.ts)
             title = f"<{link}|{escape(deployment.name)}>" if link else escape(deployment.name)
-            done, total = len(deployment.done), len(deployment.checklist.items)
+            done, total = deployment.done_items, len(deployment.checklist.items)
             summary = escape(card.summary(deployment, names, now))
             lines.append(f"{words.bar(done, total)}  *{title}*: {summary}")
         if len(found) > DESCRIBED:

@@ -250,7 +250,7 @@ def _remark(ticked: Ticked) -> Answer:
         f"“{plain(item.text)}” was ticked again after your screen was drawn, so that tick stays."
         for item in ticked.outcome.kept
     ]
-    items = ticked.deployment.checklist.items
+    items = ticked.deployment.boxes
     lines += [
         f"“{plain(items[position].text)}” was not ticked: its check does not pass. "
         "Press “Results” under the section to see why, or to overrule it with a reason."

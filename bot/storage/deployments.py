@@ -15,6 +15,7 @@ from bot.domain.checklist import Checklist, checklist_from_json
 from bot.domain.deployment import Deployment, Phase, Target, Tick, extend, fold
 from bot.domain.events import GENESIS, Event, Fact, canonical, chain
 from bot.domain.verification import Bound, Go, Result, bound_from_json, run_from_json, run_to_json
+from bot.domain.watching import Aftermath, aftermath_from_json, aftermath_to_json
 from bot.storage.schema import deployments, events, results, ticks
 
 #: How many deployments' states are kept in memory. A state of 107 items is about 100 kB.
@@ -208,6 +209,9 @@ class Deployments:
             results={r.position: _result(r) for r in found},
             run=None if row.run is None else run_from_json(json.loads(row.run)),
             go=None if row.go_at is None else Go(by=row.go_by, at=row.go_at, seq=row.go_seq),
+            aftermath=Aftermath()
+            if row.aftermath is None
+            else aftermath_from_json(json.loads(row.aftermath)),
             seq=row.seq,
             head=row.head,
         )
@@ -298,6 +302,10 @@ async def _project(tx: AsyncConnection, before: Deployment | None, after: Deploy
             "go_at": go and go.at,
             "go_seq": go and go.seq,
         }
+    if before is None or before.aftermath != after.aftermath:
+        values["aftermath"] = canonical(aftermath_to_json(after.aftermath))
+        deployed = after.aftermath.deployed
+        values["deployed_at"] = deployed and deployed.at
     if before is None or before.phase != after.phase:
         values |= {
             "name": after.name,

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Dialect,
@@ -79,6 +80,8 @@ deployments = Table(
     Column("go_by", String(32)),
     Column("go_at", Instant),
     Column("go_seq", Integer),
+    Column("aftermath", Text),
+    Column("deployed_at", Instant),
     Column("seq", Integer, nullable=False),
     Column("head", String(64), nullable=False),
     UniqueConstraint("team", "name"),
@@ -145,6 +148,69 @@ run_leases = Table(
     Column("deployment_id", _ID, ForeignKey("deployments.id"), primary_key=True),
     Column("owner", String(64), nullable=False),
     Column("until", Instant, nullable=False),
+)
+
+#: The watches under way: what the sampler works through. What follows from samples is in the events.
+watches = Table(
+    "watches",
+    metadata,
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), primary_key=True),
+    #: The signals as they were declared when the watch began.
+    Column("plan", Text, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("ended", Boolean, nullable=False),
+    Column("leased_by", String(64)),
+    Column("leased_until", Instant),
+    Index(
+        "ix_watches_next_at", "next_at", sqlite_where=text("NOT ended"), postgresql_where=text("NOT ended")
+    ),
+)
+
+#: What was measured, before the deploy (`at` below `deployed_at`) and after it.
+samples = Table(
+    "samples",
+    metadata,
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), primary_key=True),
+    Column("signal", String(64), primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("value", Float),
+    Column("count", BigInteger),
+    #: Why there is no value; for findings, what was found.
+    Column("said", Text),
+)
+
+#: What people are to be reminded of, and when.
+reminders = Table(
+    "reminders",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), nullable=False),
+    #: `plan` (from the sidecar), `person` (somebody asked), `trigger` (a raised trigger nobody acknowledges).
+    Column("origin", String(16), nullable=False),
+    #: Unique in the deployment: the same reminder is added once.
+    Column("key", String(128), nullable=False),
+    #: Positions of the items it is about, or words.
+    Column("about", Text, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    #: `waiting`, `sent`, `done`, `not_needed`, `dropped`.
+    Column("state", String(16), nullable=False),
+    #: How far it has escalated: 0 the thread, 1 the lead's direct messages, 2 the group.
+    Column("level", Integer, nullable=False),
+    #: When it was last sent.
+    Column("sent_at", Instant),
+    #: Who it is for besides the lead, and who settled it.
+    Column("for_user", String(32)),
+    Column("settled_by", String(32)),
+    Column("settled_at", Instant),
+    UniqueConstraint("deployment_id", "key"),
+    Index(
+        "ix_reminders_due_at",
+        "due_at",
+        sqlite_where=text("state IN ('waiting', 'sent')"),
+        postgresql_where=text("state IN ('waiting', 'sent')"),
+    ),
+    sqlite_autoincrement=True,
 )
 
 #: Every selection received, so that a click counts once and stale screens are read right.

@@ -21,7 +21,7 @@ SECTIONS, PEOPLE = 20, 10
 def draw(deployment: Deployment, *, names: Mapping[str, str], now: datetime) -> Drawing:
     """The card."""
     items = deployment.checklist.items
-    done = len(deployment.done)
+    done = deployment.done_items
     mark = _MARKS[deployment.phase]
     blocks: list[Block] = [
         words.header(f"{mark} {deployment.target}"),
@@ -171,7 +171,7 @@ def _check_buttons(deployment: Deployment) -> list[Block]:
 
 def summary(deployment: Deployment, names: Mapping[str, str], now: datetime) -> str:
     """One line for lists and notifications, in plain text."""
-    done, total = len(deployment.done), len(deployment.checklist.items)
+    done, total = deployment.done_items, len(deployment.checklist.items)
     lead = words.name_of(deployment.lead, names)
     return (
         f"{deployment.target}, led by {lead}. {phase(deployment)}. "

@@ -50,7 +50,7 @@ def results(deployment: Deployment, positions: Sequence[int], found: Mapping[int
 
 
 def _item(deployment: Deployment, position: int, result: ItemResult) -> list[Block]:
-    item = deployment.checklist.items[position]
+    item = deployment.boxes[position]
     mark = MARKS[result.outcome]
     lines = [f"{mark} *{shorten(mrkdwn(item.text).replace('*', ''), 200)}*  {OUTCOME_WORDS[result.outcome]}"]
     lines.extend(escape(_one_line(part)) for part in result.evidence)
@@ -80,7 +80,7 @@ def _took(ms: float) -> str:
 
 def evidence(deployment: Deployment, position: int, result: ItemResult | None) -> Block:
     """Everything the newest check of an item saw, with a way to overrule it where it stands in the way."""
-    item = deployment.checklist.items[position]
+    item = deployment.boxes[position]
     blocks: list[Block] = [words.section(f"*{shorten(mrkdwn(item.text).replace('*', ''), 2000)}*")]
     if result is None:
         blocks.append(words.section("It was not checked yet."))
@@ -145,7 +145,7 @@ def _part(part: Evidence) -> list[Block]:
 
 def overrule(deployment: Deployment, position: int) -> Block:
     """Asks why an item may be ticked although its check does not pass."""
-    item = deployment.checklist.items[position]
+    item = deployment.boxes[position]
     result = deployment.results.get(position)
     said = f"{OUTCOME_WORDS[result.outcome]}: {result.said}" if result is not None else ""
     element: Block = {

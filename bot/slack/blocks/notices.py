@@ -25,7 +25,7 @@ def draw(
             return _by("go", content["by"], names, target=str(deployment.target), open_count=content["open"])
         case "reopened":
             items = [
-                (plain(deployment.checklist.items[position].text), why) for position, why in content["items"]
+                (plain(deployment.boxes[position].text), why) for position, why in content["items"]
             ]
             return _plain("reopened", purpose=content["purpose"], items=items)
     return _by(
@@ -34,7 +34,7 @@ def draw(
         names,
         target=str(deployment.target),
         took=words.duration((deployment.ended_at or deployment.started_at) - deployment.started_at),
-        done=len(deployment.done),
+        done=deployment.done_items,
         total=len(deployment.checklist.items),
         open_items=[plain(item.text) for item in deployment.open_items[:10]],
         open_count=len(deployment.open_items),
@@ -44,7 +44,7 @@ def draw(
 
 def _run(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
     failing = [
-        (MARKS[Outcome(outcome)], plain(deployment.checklist.items[position].text), said, withdrawn)
+        (MARKS[Outcome(outcome)], plain(deployment.boxes[position].text), said, withdrawn)
         for position, outcome, said, withdrawn in content["failing"]
     ]
     return _by(

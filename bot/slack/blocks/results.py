@@ -102,7 +102,7 @@ def _early(deployment: Deployment, tick: Tick) -> str:
     """That earlier steps were still open."""
     if not tick.before:
         return ""
-    number = deployment.checklist.items[tick.before[0]].number
+    number = deployment.boxes[tick.before[0]].number
     more = f" +{len(tick.before) - 1}" if len(tick.before) > 1 else ""
     return f" · ⚠ before step {number}{more}"
 

@@ -1,0 +1,343 @@
+"""What a deployment knows of the time after the deploy: the watch, the rollback triggers, the rollback.
+
+A trigger is `ok` until something raises it; then it is latched: whatever the metric does, only a person
+clears it. The samples a verdict rests on are kept beside the events, what follows from them is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from bot.domain.checklist import RUNBOOK
+from bot.domain.events import Event
+from bot.domain.monitoring import Verdict
+
+#: The last part of the key of the item whose tick says that the change is live.
+DEPLOYED = "verify-deployment"
+#: The key of the rollback step that says the rollback worked.
+VERIFIED = f"{RUNBOOK}/verify-rollback"
+
+
+class TriggerState(StrEnum):
+    """Where a rollback trigger stands; one that was never raised is not known."""
+
+    FIRING = "firing"
+    ACKNOWLEDGED = "acknowledged"
+    CLEARED = "cleared"
+
+    @property
+    def raised(self) -> bool:
+        """Whether it still asks for a decision."""
+        return self is not TriggerState.CLEARED
+
+
+class Source(StrEnum):
+    """Who raised a trigger."""
+
+    WATCH = "watch"
+    PERSON = "person"
+    ALERTMANAGER = "alertmanager"
+    #: Another system, through `/hooks/triggers`.
+    HOOK = "hook"
+    #: Nobody: it is an exercise.
+    DRILL = "drill"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """When the change was live: Go, or the tick of the item that says so, whichever came first."""
+
+    by: str
+    at: datetime
+    seq: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What the watch last said of one signal."""
+
+    verdict: Verdict
+    #: In plain words; of an inconclusive one, why.
+    said: str
+    #: Evidence against the signal is building up: its trigger is pending.
+    pending: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """The watch over a deployment."""
+
+    begun_at: datetime
+    until: datetime
+    #: Label and newest judgement of each signal, by name, in the order they are declared.
+    labels: Mapping[str, str] = field(default_factory=dict)
+    judged: Mapping[str, Judged] = field(default_factory=dict)
+    ended_at: datetime | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether samples are still taken."""
+        return self.ended_at is None
+
+    @property
+    def verdict(self) -> Verdict:
+        """Of all signals: one that got worse decides, then one that could not be judged."""
+        verdicts = [judged.verdict for judged in self.judged.values()]
+        if Verdict.DEGRADED in verdicts:
+            return Verdict.DEGRADED
+        missing = len(verdicts) < len(self.labels)
+        if missing or not verdicts or Verdict.INCONCLUSIVE in verdicts:
+            return Verdict.INCONCLUSIVE
+        return Verdict.HEALTHY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """A rollback trigger that was raised."""
+
+    #: Unique in the deployment.
+    key: str
+    #: What the checklist calls it, or who raised it.
+    title: str
+    source: Source
+    state: TriggerState
+    #: Who raised it: Slack user id, or `bot`.
+    by: str
+    at: datetime
+    #: The event that raised it.
+    seq: int
+    #: What the alert shows; see `bot.services.alerting`.
+    finding: Mapping[str, Any] = field(default_factory=dict)
+    #: How bad it is in the signal's unit; announced again when it is twice as bad.
+    size: float = 0.0
+    #: How often it was announced.
+    announced: int = 1
+    acknowledged_by: str = ""
+    acknowledged_at: datetime | None = None
+    #: When the signal was back to normal, and what was seen; the trigger stays raised.
+    recovered_at: datetime | None = None
+    recovered: str = ""
+    snoozed_until: datetime | None = None
+    cleared_by: str = ""
+    cleared_at: datetime | None = None
+    #: Why it is not this deployment's, or what settled it.
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rollback:
+    """Somebody's decision to go back."""
+
+    by: str
+    at: datetime
+    seq: int
+    why: str
+    #: The trigger it answers; empty where somebody decided without one.
+    trigger: str = ""
+    #: When that trigger was raised.
+    alerted_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    first_step_at: datetime | None = None
+    #: When the step that verifies it was done.
+    verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aftermath:
+    """All of it, kept together."""
+
+    deployed: Deployed | None = None
+    watch: Watch | None = None
+    #: By key, in the order they were raised.
+    triggers: Mapping[str, Trigger] = field(default_factory=dict)
+    rollback: Rollback | None = None
+
+    @property
+    def raised(self) -> tuple[Trigger, ...]:
+        """Triggers that ask for a decision, drills left out."""
+        return tuple(
+            trigger
+            for trigger in self.triggers.values()
+            if trigger.state.raised and trigger.source is not Source.DRILL
+        )
+
+
+def aftermath_after(state: Aftermath, event: Event) -> Aftermath:
+    """The state after one more event; events about other things leave it as it is."""
+    fact, data = event.fact, event.fact.data
+    match fact.kind:
+        case "deployment.go" if state.deployed is None:
+            return replace(state, deployed=Deployed(by=fact.actor, at=fact.at, seq=event.seq))
+        case "item.ticked" | "item.overruled" if not data.get("moot"):
+            return _ticked(state, data["item"], event)
+        case "item.unticked" if not data.get("moot") and data["item"] == VERIFIED:
+            if state.rollback is not None:
+                return replace(state, rollback=replace(state.rollback, verified_at=None))
+        case "watch.begun":
+            watch = Watch(begun_at=fact.at, until=_instant(data["until"]), labels=dict(data["labels"]))
+            return replace(state, watch=watch)
+        case "watch.judged" if state.watch is not None:
+            judged = {name: judged_from_json(one) for name, one in data["signals"].items()}
+            return replace(state, watch=replace(state.watch, judged={**state.watch.judged, **judged}))
+        case "watch.extended" if state.watch is not None:
+            watch = replace(state.watch, until=_instant(data["until"]), ended_at=None)
+            return replace(state, watch=watch)
+        case "watch.ended" if state.watch is not None:
+            return replace(state, watch=replace(state.watch, ended_at=fact.at))
+        case "rollback.started":
+            return replace(state, rollback=_started(state, event))
+        case kind if kind.startswith("trigger."):
+            trigger = _trigger_after(state.triggers.get(data["key"]), event)
+            if trigger is not None:
+                return replace(state, triggers={**state.triggers, data["key"]: trigger})
+    return state
+
+
+def _ticked(state: Aftermath, key: str, event: Event) -> Aftermath:
+    at, rollback = event.fact.at, state.rollback
+    if key.rpartition("/")[2] == DEPLOYED and state.deployed is None:
+        return replace(state, deployed=Deployed(by=event.fact.actor, at=at, seq=event.seq))
+    if rollback is None or not key.startswith(f"{RUNBOOK}/"):
+        return state
+    return replace(
+        state,
+        rollback=replace(
+            rollback,
+            first_step_at=rollback.first_step_at or at,
+            verified_at=at if key == VERIFIED else rollback.verified_at,
+        ),
+    )
+
+
+def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
+    fact, data = event.fact, event.fact.data
+    if fact.kind == "trigger.fired":
+        return Trigger(
+            key=data["key"],
+            title=data["title"],
+            source=Source(data["source"]),
+            state=TriggerState.FIRING,
+            by=fact.actor,
+            at=fact.at,
+            seq=event.seq,
+            finding=data["finding"],
+            size=data["size"],
+        )
+    if trigger is None:
+        return None
+    match fact.kind:
+        case "trigger.worsened":
+            return replace(
+                trigger,
+                state=TriggerState.FIRING,
+                finding=data["finding"],
+                size=data["size"],
+                announced=trigger.announced + 1,
+                recovered_at=None,
+                recovered="",
+                snoozed_until=None,
+            )
+        case "trigger.acknowledged" if trigger.state is TriggerState.FIRING:
+            return replace(
+                trigger,
+                state=TriggerState.ACKNOWLEDGED,
+                acknowledged_by=fact.actor,
+                acknowledged_at=fact.at,
+            )
+        case "trigger.recovered":
+            return replace(trigger, recovered_at=fact.at, recovered=data["said"])
+        case "trigger.snoozed":
+            return replace(trigger, snoozed_until=_instant(data["until"]))
+        case "trigger.cleared":
+            return replace(
+                trigger,
+                state=TriggerState.CLEARED,
+                cleared_by=fact.actor,
+                cleared_at=fact.at,
+                reason=data["reason"],
+            )
+    return trigger
+
+
+def _started(state: Aftermath, event: Event) -> Rollback:
+    fact, data = event.fact, event.fact.data
+    trigger = state.triggers.get(data.get("trigger", ""))
+    return Rollback(
+        by=fact.actor,
+        at=fact.at,
+        seq=event.seq,
+        why=data["why"],
+        trigger=data.get("trigger", ""),
+        alerted_at=trigger.at if trigger is not None else None,
+        acknowledged_at=trigger.acknowledged_at if trigger is not None else None,
+    )
+
+
+# ── as the projection keeps it ───────────────────────────────────────────────────────────────────────────
+
+
+def judged_to_json(judged: Judged) -> dict[str, Any]:
+    """One judgement."""
+    return {"verdict": judged.verdict.value, "said": judged.said, "pending": judged.pending}
+
+
+def judged_from_json(data: Mapping[str, Any]) -> Judged:
+    """One judgement."""
+    return Judged(verdict=Verdict(data["verdict"]), said=data["said"], pending=data["pending"])
+
+
+def aftermath_to_json(state: Aftermath) -> dict[str, Any]:
+    """As the projection keeps it."""
+    watch, rollback, deployed = state.watch, state.rollback, state.deployed
+    return {
+        "deployed": None if deployed is None else _plain(deployed),
+        "watch": None
+        if watch is None
+        else {
+            **_plain(watch),
+            "judged": {name: judged_to_json(judged) for name, judged in watch.judged.items()},
+        },
+        "triggers": [_plain(trigger) for trigger in state.triggers.values()],
+        "rollback": None if rollback is None else _plain(rollback),
+    }
+
+
+def aftermath_from_json(data: Mapping[str, Any]) -> Aftermath:
+    """From the projection."""
+    watch = data["watch"]
+    if watch is not None:
+        judged = {name: judged_from_json(one) for name, one in watch["judged"].items()}
+        watch = Watch(**{**_read(watch), "judged": judged})
+    triggers = [
+        Trigger(**{**_read(one), "source": Source(one["source"]), "state": TriggerState(one["state"])})
+        for one in data["triggers"]
+    ]
+    return Aftermath(
+        deployed=None if data["deployed"] is None else Deployed(**_read(data["deployed"])),
+        watch=watch,
+        triggers={trigger.key: trigger for trigger in triggers},
+        rollback=None if data["rollback"] is None else Rollback(**_read(data["rollback"])),
+    )
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """A flat dataclass with its instants as text."""
+    return {name: one.isoformat() if isinstance(one, datetime) else one for name, one in vars(value).items()}
+
+
+def _read(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The same back."""
+    return {
+        name: _instant(one)
+        if isinstance(one, str) and (name == "until" or name.endswith(("at", "_until")))
+        else one
+        for name, one in data.items()
+    }
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
