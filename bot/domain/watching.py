@@ -69,10 +69,12 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class Watch:
-    """The watch over a deployment."""
+    """The watch over a deployment: prepared at its start, begun when the change is live."""
 
-    begun_at: datetime
-    until: datetime
+    begun_at: datetime | None = None
+    until: datetime | None = None
+    #: What it would see at this traffic, a sentence each, said before Go.
+    power: tuple[str, ...] = ()
     #: Label and newest judgement of each signal, by name, in the order they are declared.
     labels: Mapping[str, str] = field(default_factory=dict)
     judged: Mapping[str, Judged] = field(default_factory=dict)
@@ -80,8 +82,8 @@ class Watch:
 
     @property
     def running(self) -> bool:
-        """Whether samples are still taken."""
-        return self.ended_at is None
+        """Whether samples are taken of what was deployed."""
+        return self.begun_at is not None and self.ended_at is None
 
     @property
     def verdict(self) -> Verdict:
@@ -114,8 +116,9 @@ class Trigger:
     finding: Mapping[str, Any] = field(default_factory=dict)
     #: How bad it is in the signal's unit; announced again when it is twice as bad.
     size: float = 0.0
-    #: How often it was announced.
+    #: How often it was announced, and how far it has escalated: 0 the thread, 1 the lead, 2 the group.
     announced: int = 1
+    escalated: int = 0
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
     #: When the signal was back to normal, and what was seen; the trigger stays raised.
@@ -177,8 +180,17 @@ def aftermath_after(state: Aftermath, event: Event) -> Aftermath:
         case "item.unticked" if not data.get("moot") and data["item"] == VERIFIED:
             if state.rollback is not None:
                 return replace(state, rollback=replace(state.rollback, verified_at=None))
+        case "watch.prepared":
+            watch = replace(state.watch or Watch(), power=tuple(data["power"]), labels=dict(data["labels"]))
+            return replace(state, watch=watch)
         case "watch.begun":
-            watch = Watch(begun_at=fact.at, until=_instant(data["until"]), labels=dict(data["labels"]))
+            watch = replace(
+                state.watch or Watch(),
+                begun_at=fact.at,
+                until=_instant(data["until"]),
+                labels=dict(data["labels"]),
+                judged={},
+            )
             return replace(state, watch=watch)
         case "watch.judged" if state.watch is not None:
             judged = {name: judged_from_json(one) for name, one in data["signals"].items()}
@@ -237,6 +249,7 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
                 finding=data["finding"],
                 size=data["size"],
                 announced=trigger.announced + 1,
+                escalated=0,
                 recovered_at=None,
                 recovered="",
                 snoozed_until=None,
@@ -248,6 +261,10 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
                 acknowledged_by=fact.actor,
                 acknowledged_at=fact.at,
             )
+        case "trigger.updated":
+            return replace(trigger, finding=data["finding"])
+        case "trigger.escalated":
+            return replace(trigger, escalated=data["level"])
         case "trigger.recovered":
             return replace(trigger, recovered_at=fact.at, recovered=data["said"])
         case "trigger.snoozed":
@@ -311,7 +328,7 @@ def aftermath_from_json(data: Mapping[str, Any]) -> Aftermath:
     watch = data["watch"]
     if watch is not None:
         judged = {name: judged_from_json(one) for name, one in watch["judged"].items()}
-        watch = Watch(**{**_read(watch), "judged": judged})
+        watch = Watch(**{**_read(watch), "judged": judged, "power": tuple(watch["power"])})
     triggers = [
         Trigger(**{**_read(one), "source": Source(one["source"]), "state": TriggerState(one["state"])})
         for one in data["triggers"]

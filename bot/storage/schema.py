@@ -159,6 +159,8 @@ watches = Table(
     Column("plan", Text, nullable=False),
     Column("next_at", Instant, nullable=False),
     Column("until", Instant, nullable=False),
+    #: Whether the deploy was seen, and the baseline taken.
+    Column("begun", Boolean, nullable=False),
     Column("ended", Boolean, nullable=False),
     Column("leased_by", String(64)),
     Column("leased_until", Instant),

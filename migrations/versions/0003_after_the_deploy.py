@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("plan", sa.Text(), nullable=False),
         sa.Column("next_at", INSTANT, nullable=False),
         sa.Column("until", INSTANT, nullable=False),
+        sa.Column("begun", sa.Boolean(), nullable=False),
         sa.Column("ended", sa.Boolean(), nullable=False),
         sa.Column("leased_by", sa.String(64)),
         sa.Column("leased_until", INSTANT),

@@ -1,0 +1,63 @@
+"""Samples of what is watched: the ground every verdict stands on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain.signals import Measured
+from bot.storage.schema import samples
+
+
+async def add(tx: AsyncConnection, deployment_id: int, taken: Iterable[tuple[str, Measured]]) -> None:
+    """Keep samples, by signal; one of the same instant is taken over by the newer."""
+    rows = [
+        {
+            "deployment_id": deployment_id,
+            "signal": signal,
+            "at": one.at,
+            "value": one.value,
+            "count": one.count,
+            "said": json.dumps(one.found, ensure_ascii=False) if one.found else one.said or None,
+        }
+        for signal, one in taken
+    ]
+    if not rows:
+        return
+    for signal in {row["signal"] for row in rows}:
+        instants = [row["at"] for row in rows if row["signal"] == signal]
+        await tx.execute(
+            delete(samples).where(
+                samples.c.deployment_id == deployment_id,
+                samples.c.signal == signal,
+                samples.c.at.in_(instants),
+            )
+        )
+    await tx.execute(insert(samples), rows)
+
+
+async def of(tx: AsyncConnection, deployment_id: int, signal: str | None = None) -> dict[str, list[Measured]]:
+    """The samples of a deployment, or of one signal of it, oldest first, by signal."""
+    query = select(samples).where(samples.c.deployment_id == deployment_id)
+    if signal is not None:
+        query = query.where(samples.c.signal == signal)
+    found: dict[str, list[Measured]] = {}
+    for row in await tx.execute(query.order_by(samples.c.signal, samples.c.at)):
+        found.setdefault(row.signal, []).append(_measured(row))
+    return found
+
+
+async def prune(tx: AsyncConnection, *, before: datetime) -> None:
+    """Forget samples taken before an instant."""
+    await tx.execute(delete(samples).where(samples.c.at < before))
+
+
+def _measured(row: Row[Any]) -> Measured:
+    said = row.said or ""
+    found = json.loads(said) if said.startswith("{") else {}
+    return Measured(at=row.at, value=row.value, count=row.count, said="" if found else said, found=found)
