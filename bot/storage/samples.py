@@ -58,6 +58,13 @@ async def prune(tx: AsyncConnection, *, before: datetime) -> None:
 
 
 def _measured(row: Row[Any]) -> Measured:
-    said = row.said or ""
+    columns = row._mapping  # `row.count` is a method of tuples
+    said = columns["said"] or ""
     found = json.loads(said) if said.startswith("{") else {}
-    return Measured(at=row.at, value=row.value, count=row.count, said="" if found else said, found=found)
+    return Measured(
+        at=columns["at"],
+        value=columns["value"],
+        count=columns["count"],
+        said="" if found else said,
+        found=found,
+    )
