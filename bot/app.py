@@ -19,6 +19,7 @@ from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
 from bot.services.ports import Clock, Ports, SystemClock
 from bot.services.running import CheckRunner
+from bot.services.sampling import SidecarWatching
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
 from bot.slack.answering import Answerer
@@ -64,6 +65,9 @@ def make_ports(
     bell = _LateBell()
     clock = clock or SystemClock()
     library = ChecklistLibrary([settings.checklists, SHIPPED_CHECKLISTS])
+    verifier = SidecarVerifier(
+        library, clock, process=process, secrets=settings.secrets, shipped=SHIPPED_CHECKLISTS
+    )
     ports = Ports(
         database=Database(settings.database_url),
         deployments=Deployments(),
@@ -71,9 +75,8 @@ def make_ports(
         library=library,
         layout=MessageLayout(),
         bell=bell,
-        verifier=SidecarVerifier(
-            library, clock, process=process, secrets=settings.secrets, shipped=SHIPPED_CHECKLISTS
-        ),
+        verifier=verifier,
+        watching=SidecarWatching(verifier),
     )
     return ports, bell
 

@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ValidationError
 
 from bot.checklists.filling import Values, environment_block, fill_in, values_for
-from bot.checklists.sidecar import ItemChecks, SidecarFile, did_you_mean, problems_of
+from bot.checklists.sidecar import ItemChecks, SidecarFile, WatchedSignal, did_you_mean, problems_of
 from bot.domain.check import Binding, CheckSpec, Rules, Samples, Secret
 from bot.domain.checklist import Checklist
 from bot.domain.errors import SidecarUnusable
 from bot.domain.rules import problem_with
+from bot.domain.signals import Form, Signal, WatchPlan
 
 #: Keys of a check that are not its kind's own.
 RESERVED = ("kind", "use", "id", "expect", "pass", "fail", "warn", "samples", "timeout", "attempts")
@@ -77,6 +78,7 @@ class BoundChecklist:
     secrets: tuple[Secret, ...] = ()
     #: SHA-256 of the sidecar; empty without one.
     digest: str = ""
+    watch: WatchPlan | None = None
 
 
 def bind(
@@ -131,7 +133,7 @@ class _Binder:
     def bind(self) -> BoundChecklist:
         """Everything; what is wrong is in `problems`."""
         self._check_required()
-        known = {item.key: item for item in self._checklist.items}
+        known = {item.key: item for item in self._checklist.boxes}
         for key in self._sidecar.items:
             if key not in known:
                 hint = did_you_mean(key, known)
@@ -153,6 +155,67 @@ class _Binder:
             ca_file=self._root() / ca_file if ca_file else None,
             secrets=tuple(secret for secret in self._values.secrets.values() if secret is not None),
             digest=self._file.digest,
+            watch=self._bind_watch(),
+        )
+
+    def _bind_watch(self) -> WatchPlan | None:
+        """The watch, signals that are not set up included."""
+        block = self._sidecar.watch
+        if block is None:
+            return None
+        on_call, unset = self._fill("on_call", self._sidecar.on_call)
+        links = {}
+        for label, url in block.links.items():
+            filled, missing = self._fill(f"watch/links/{label}", url)
+            if not missing:
+                links[label] = str(filled)
+        return WatchPlan(
+            signals=tuple(self._bind_signal(name, one) for name, one in block.signals.items()),
+            interval=self._duration("watch/interval", block.interval),
+            fast=self._duration("watch/fast", block.fast),
+            duration=self._duration("watch/duration", block.duration),
+            grace=self._duration("watch/grace", block.grace),
+            baseline=self._duration("watch/baseline", block.baseline),
+            known_bad=tuple((span.start, span.end) for span in block.known_bad),
+            links=links,
+            on_call="" if unset else str(on_call),
+            escalate=(
+                self._duration("watch/escalate/lead", block.escalate.lead),
+                self._duration("watch/escalate/on_call", block.escalate.on_call),
+            ),
+        )
+
+    def _bind_signal(self, name: str, written: WatchedSignal) -> Signal:
+        where = f"watch/signals/{name}"
+        triggers = self._checklist.triggers
+        if written.trigger not in triggers:
+            hint = did_you_mean(written.trigger, triggers) or f"; there are {', '.join(triggers) or 'none'}"
+            self._note(f"{where}/trigger", f"the checklist has no rollback trigger “{written.trigger}”{hint}")
+        form = next(form for form in Form if getattr(written, form.value) is not None)
+        place = f"{where}/{form.value}"
+        made = self._bind_check(place, getattr(written, form.value), single=True, judged=form is Form.PROBE)
+        value = written.value or {Form.SERIES: "value", Form.FINDINGS: "ids"}.get(form, "")
+        missing: dict[str, str] = {}
+        spec = CheckSpec(kind="", params=None)
+        if made is not None:
+            spec, kind, missing = made
+            known = kind.values
+            if value and "*" not in known and value not in known:
+                hint = did_you_mean(value, known) or f"; there are {', '.join(known)}"
+                self._note(f"{where}/value", f"{kind.name} observes no “{value}”{hint}")
+            why = self._why_forbidden(kind.name)
+            if why:
+                missing = {**missing, kind.name: why}
+        return Signal(
+            name=name,
+            label=written.label or name,
+            form=form,
+            measure=written.measure,
+            trigger=written.trigger,
+            check=spec,
+            value=value,
+            min_change=written.min_change,
+            missing=tuple(f"{name} ({how})" for name, how in missing.items()),
         )
 
     def _root(self) -> Path:
@@ -242,7 +305,7 @@ class _Binder:
         return ""
 
     def _bind_check(
-        self, where: str, written: Mapping[str, Any], *, single: bool
+        self, where: str, written: Mapping[str, Any], *, single: bool, judged: bool = True
     ) -> tuple[CheckSpec, KindLike, dict[str, str]] | None:
         check = dict(written)
         preset = check.pop("use", None)
@@ -274,7 +337,8 @@ class _Binder:
         params = self._params(where, kind, filled)
         if params is None:
             return None
-        self._check_rules(where, kind, rules, params)
+        if judged:
+            self._check_rules(where, kind, rules, params)
         spec = CheckSpec(
             id=id_,
             kind=kind.name,

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from bot.domain.errors import SidecarUnusable
+from bot.domain.monitoring import Measure
 
 #: Largest file. Own choice: a thousand items bound at length fit.
 LARGEST = 1024 * 1024
@@ -110,6 +112,86 @@ class ItemChecks(_Strict):
         return self
 
 
+class WatchedSignal(_Strict):
+    """One thing that is watched after the deploy; exactly one of series, probe and findings."""
+
+    trigger: str = Field(description="The checklist's rollback trigger it raises: its text.")
+    label: str = Field(default="", description="What people call it; the signal's name where unset.")
+    measure: Measure = Field(
+        default=Measure.OTHER,
+        description="Of a series, what its numbers are: error_pct, latency_ms or other; higher is worse.",
+    )
+    series: dict[str, Any] | None = Field(
+        default=None,
+        description="A check whose value is compared with those before the deploy: signal.prometheus is "
+        "asked back in time, any other kind is looked at from the start of the deployment on.",
+    )
+    probe: dict[str, Any] | None = Field(
+        default=None, description="A check that must pass; two failures in a row raise the trigger."
+    )
+    findings: dict[str, Any] | None = Field(
+        default=None,
+        description="A check that lists ids; one that was not there before the deploy raises the trigger.",
+    )
+    value: str = Field(
+        default="", description="The observed value that counts: value of a series, ids of findings if unset."
+    )
+    min_change: float | None = Field(
+        default=None,
+        gt=0,
+        description="Least difference that matters, in points, ms or its own unit; unset: 0.5 points, 20 ms.",
+    )
+
+    @model_validator(mode="after")
+    def _is_one_of_three(self) -> WatchedSignal:
+        if sum(form is not None for form in (self.series, self.probe, self.findings)) != 1:
+            raise ValueError("needs exactly one of series, probe and findings")
+        return self
+
+
+class KnownBad(_Strict):
+    """A span that says nothing about how things are."""
+
+    start: datetime = Field(description="Its beginning, with an offset: 2026-03-02T11:00:00+01:00.")
+    end: datetime = Field(description="Its end.")
+
+    @field_validator("start", "end")
+    @classmethod
+    def _has_an_offset(cls, value: datetime) -> datetime:
+        if value.tzinfo is None:
+            raise ValueError("write the offset as well: 2026-03-02T11:00:00+01:00")
+        return value
+
+
+class Escalate(_Strict):
+    """After how long an alert that nobody acknowledges goes further."""
+
+    lead: str | float = Field(default="5m", description="Until the lead gets a direct message.")
+    on_call: str | float = Field(default="10m", description="Until on_call is mentioned again.")
+
+
+class WatchBlock(_Strict):
+    """The watch after the deploy."""
+
+    interval: str | float = Field(default="60s", description="Between samples.")
+    fast: str | float = Field(
+        default="15s", description="Between samples while evidence against the deploy builds up."
+    )
+    duration: str | float = Field(default="1h", description="How long it is watched.")
+    grace: str | float = Field(default="0s", description="How much of the beginning is left out.")
+    baseline: str | float = Field(default="1h", description="How long before the deploy is compared with.")
+    known_bad: list[KnownBad] = Field(
+        default_factory=list, description="Spans left out of the baseline, e.g. an outage."
+    )
+    links: dict[str, str] = Field(
+        default_factory=dict, description="Where people look further: label and URL."
+    )
+    escalate: Escalate = Field(
+        default_factory=Escalate, description="Who is told when nobody acknowledges an alert."
+    )
+    signals: dict[str, WatchedSignal] = Field(default_factory=dict, description="By name.")
+
+
 class Sidecar(_Strict):
     """A whole sidecar."""
 
@@ -139,7 +221,13 @@ class Sidecar(_Strict):
     presets: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Parts of checks to share: a check takes one over with `use: name`."
     )
-    items: dict[str, ItemChecks] = Field(default_factory=dict, description="By the item's key.")
+    items: dict[str, ItemChecks] = Field(
+        default_factory=dict, description="By the item's key; of a rollback step, rollback/ and its words."
+    )
+    watch: WatchBlock | None = Field(default=None, description="What is watched after the deploy.")
+    on_call: str = Field(
+        default="", description="Whom alerts mention besides the lead: Slack user group (S…) or person (U…)."
+    )
 
     @field_validator("vars", mode="before")
     @classmethod

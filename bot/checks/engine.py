@@ -115,6 +115,25 @@ class Engine:
         finally:
             await run.close()
 
+    async def look(self, spec: CheckSpec, context: Context) -> Observation:
+        """What one check sees, unjudged and whole: for whoever compares it with what was seen before.
+
+        Raises CheckTrouble where nothing was observed.
+        """
+        run = _Run(
+            self._catalogue,
+            self._redactor,
+            self._limits,
+            self._places,
+            bindings={},
+            specs=[spec],
+            context=context,
+        )
+        try:
+            return await run.look(spec)
+        finally:
+            await run.close()
+
 
 class _Run:
     def __init__(
@@ -190,6 +209,16 @@ class _Run:
             log.error("evidence of the check kind %s could not be made: %s", spec.kind, trace)
             why = Broken(f"{spec.kind} failed unexpectedly: {type(error).__name__}: {error}")
             return self._evidence(spec, Rules(), _nothing(why, self._context.now()))
+
+    async def look(self, spec: CheckSpec) -> Observation:
+        """What is seen. Raises CheckTrouble."""
+        kind = self._catalogue.get(spec.kind)
+        if kind is None:
+            raise Broken(f"there is no kind {spec.kind}")
+        look = await self._observe(kind, spec)
+        if look.observation is None:
+            raise look.trouble or Broken(f"{spec.kind} saw nothing")
+        return look.observation
 
     async def _check(self, spec: CheckSpec) -> Evidence:
         kind = self._catalogue.get(spec.kind)

@@ -224,3 +224,10 @@ class SlackRefused(DeploybotError):
 
     def __init__(self, method: str, code: str, hint: str) -> None:
         super().__init__(f"Slack refused {method} ({code}). {hint}")
+
+
+class NoHistory(DeploybotError):
+    """A source that should know the past does not answer."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)

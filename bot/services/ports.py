@@ -11,6 +11,7 @@ from bot.domain.check import Binding, ItemResult
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment
 from bot.domain.post import PlannedPost
+from bot.domain.signals import Measured, Signal, WatchPlan
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
 
@@ -104,6 +105,30 @@ class Verifier(Protocol):
         """Run the checks of these items, each result handed on as it comes. Raises SidecarUnusable."""
 
 
+class Watching(Protocol):
+    """Knows what is watched after a deploy, and measures it."""
+
+    async def plan(self, checklist: str, *, service: str, version: str, environment: str) -> WatchPlan:
+        """What is declared; a plan without signals for a checklist that declares none.
+
+        Raises ChecklistUnusable, SidecarUnusable.
+        """
+
+    async def measure(self, deployment: Deployment, signal: Signal, *, window: float) -> Measured:
+        """One look at a signal now, over the last `window` seconds. Never raises for the target's sake."""
+
+    async def history(
+        self, deployment: Deployment, signal: Signal, *, start: datetime, end: datetime, window: float
+    ) -> Sequence[Measured]:
+        """The samples of a past span, one a window; empty where a signal cannot be asked for back in time.
+
+        Raises NoHistory where it could be and there is no answer.
+        """
+
+    async def forget(self, deployment_id: int) -> None:
+        """A deployment is not watched any more."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """Everything the services reach the world through."""
@@ -115,3 +140,4 @@ class Ports:
     layout: Layout
     bell: Bell
     verifier: Verifier
+    watching: Watching

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -90,6 +91,14 @@ class SidecarVerifier:
         except ValueError as error:
             raise SidecarUnusable(file.path.name, (f"allow: {error}",)) from error
         return bound
+
+    def digest(self, checklist: str) -> str:
+        """Changes with the checklist's sidecar; empty without one."""
+        path = self._library.sidecar_path(checklist)
+        try:
+            return "" if path is None else str(path.stat().st_mtime_ns)
+        except OSError:
+            return ""
 
     def validate(self) -> None:
         """See at start-up that every sidecar can be used, in every environment it names.
@@ -176,6 +185,35 @@ class SidecarVerifier:
         started_at: datetime | None = None,
     ) -> None:
         """Run bindings of a bound checklist; the members of a composite among them run as well."""
+        asked = {binding.key for binding in bindings}
+        every = _with_members(bound.bindings, bindings)
+
+        async def hand_on(result: ItemResult) -> None:
+            if result.key in asked:
+                await on_result(replace(result, checks=bound.digest[:12]))
+
+        async with self.opened(
+            bound,
+            environment=environment,
+            service=service,
+            version=version,
+            deeds=deeds,
+            started_at=started_at,
+        ) as (engine, context):
+            await engine.run(every, context, on_result=hand_on, on_start=on_start)
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        self,
+        bound: BoundChecklist,
+        *,
+        environment: str,
+        service: str,
+        version: str,
+        deeds: Deeds,
+        started_at: datetime | None = None,
+    ) -> AsyncIterator[tuple[Engine, Context]]:
+        """An engine and all it reaches the world through, for as long as it is entered."""
         egress = AllowList(bound.allow)
         web = WebClient(egress, ca_file=bound.ca_file)
         redactor = Redactor([*bound.secrets, *self._secrets])
@@ -199,16 +237,8 @@ class SidecarVerifier:
             clean=redactor.clean,
             members=no_members,
         )
-        engine = Engine(self.catalogue, redactor=redactor, limits=self._limits, places=self._places)
-        asked = {binding.key for binding in bindings}
-        every = _with_members(bound.bindings, bindings)
-
-        async def hand_on(result: ItemResult) -> None:
-            if result.key in asked:
-                await on_result(replace(result, checks=bound.digest[:12]))
-
         try:
-            await engine.run(every, context, on_result=hand_on, on_start=on_start)
+            yield Engine(self.catalogue, redactor=redactor, limits=self._limits, places=self._places), context
         finally:
             await web.close()
 

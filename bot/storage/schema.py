@@ -155,10 +155,9 @@ watches = Table(
     "watches",
     metadata,
     Column("deployment_id", _ID, ForeignKey("deployments.id"), primary_key=True),
-    #: The signals as they were declared when the watch began.
-    Column("plan", Text, nullable=False),
+    #: The next regular look, and the next of any sort.
+    Column("grid_at", Instant, nullable=False),
     Column("next_at", Instant, nullable=False),
-    Column("until", Instant, nullable=False),
     #: Whether the deploy was seen, and the baseline taken.
     Column("begun", Boolean, nullable=False),
     Column("ended", Boolean, nullable=False),

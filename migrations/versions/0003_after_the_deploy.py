@@ -19,9 +19,8 @@ def upgrade() -> None:
     op.create_table(
         "watches",
         sa.Column("deployment_id", sa.Integer(), nullable=False),
-        sa.Column("plan", sa.Text(), nullable=False),
+        sa.Column("grid_at", INSTANT, nullable=False),
         sa.Column("next_at", INSTANT, nullable=False),
-        sa.Column("until", INSTANT, nullable=False),
         sa.Column("begun", sa.Boolean(), nullable=False),
         sa.Column("ended", sa.Boolean(), nullable=False),
         sa.Column("leased_by", sa.String(64)),

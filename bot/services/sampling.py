@@ -1,0 +1,180 @@
+"""Measures what is watched, with the kinds of checks: now, and back in time where a source keeps the past."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+from bot.checks.engine import Engine
+from bot.checks.kind import CheckTrouble, Context
+from bot.domain.check import CheckSpec, Evidence, Observation, Outcome
+from bot.domain.deployment import Deployment
+from bot.domain.errors import NoHistory
+from bot.domain.signals import Form, Measured, Signal, WatchPlan
+from bot.services.ports import Deeds
+from bot.services.verifying import SidecarVerifier
+
+#: What a query says of versions before the deploy: any.
+ANY_VERSION = ".*"
+#: Longest words kept of a look, in characters.
+SAID = 300
+#: Longest a source may take to tell of the past, in seconds.
+HISTORY_S = 20.0
+
+
+@runtime_checkable
+class Historical(Protocol):
+    """A kind whose source keeps the past."""
+
+    async def history(
+        self, params: Any, context: Context, *, start: float, end: float, version: str
+    ) -> Sequence[Measured]:
+        """The samples of a past span."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Open:
+    engine: Engine
+    context: Context
+    stack: contextlib.AsyncExitStack
+
+
+class _NoDeeds:
+    async def find(self, what: str) -> Mapping[str, Any] | None:
+        """Nothing."""
+        return None
+
+
+class SidecarWatching:
+    """The `Watching` of checklists with sidecars. Connections are kept while a deployment is watched."""
+
+    def __init__(self, verifier: SidecarVerifier) -> None:
+        self._verifier = verifier
+        self._plans: dict[tuple[str, ...], WatchPlan] = {}
+        self._open: dict[int, _Open] = {}
+        self._deeds: Deeds = _NoDeeds()
+
+    async def plan(self, checklist: str, *, service: str, version: str, environment: str) -> WatchPlan:
+        """What is declared. Raises ChecklistUnusable, SidecarUnusable."""
+        key = (checklist, service, version, environment, self._verifier.digest(checklist))
+        if key not in self._plans:
+            bound = await asyncio.to_thread(
+                self._verifier.bound, checklist, environment=environment, service=service, version=version
+            )
+            if len(self._plans) > 1000:
+                self._plans.clear()
+            self._plans[key] = bound.watch or WatchPlan()
+        return self._plans[key]
+
+    async def measure(self, deployment: Deployment, signal: Signal, *, window: float) -> Measured:
+        """One look now."""
+        opened = await self._opened(deployment)
+        spec = _with_window(signal.check, window)
+        if signal.form is Form.PROBE:
+            evidence = await opened.engine.examine(spec, opened.context)
+            if evidence.outcome is Outcome.FAIL:
+                evidence = await opened.engine.examine(spec, opened.context)
+            return _probed(evidence, opened.context.now())
+        try:
+            seen = await opened.engine.look(spec, opened.context)
+        except CheckTrouble as trouble:
+            return Measured(
+                at=opened.context.now(), value=None, said=opened.context.clean(str(trouble))[:SAID]
+            )
+        return _measured(signal, seen, opened.context)
+
+    async def history(
+        self, deployment: Deployment, signal: Signal, *, start: datetime, end: datetime, window: float
+    ) -> Sequence[Measured]:
+        """The samples of a past span; empty for a kind whose source keeps none. Raises NoHistory."""
+        kind = self._verifier.catalogue.get(signal.check.kind)
+        if signal.form is not Form.SERIES or not isinstance(kind, Historical):
+            return ()
+        opened = await self._opened(deployment)
+        deployed = deployment.aftermath.deployed
+        after = deployed is not None and end > deployed.at
+        version = re.escape(deployment.target.version) if after else ANY_VERSION
+        try:
+            async with asyncio.timeout(HISTORY_S):
+                return await kind.history(
+                    _with_window(signal.check, window).params,
+                    replace(opened.context, timeout=HISTORY_S),
+                    start=start.timestamp(),
+                    end=end.timestamp(),
+                    version=version,
+                )
+        except TimeoutError as error:
+            raise NoHistory(f"no answer within {HISTORY_S:.0f} s") from error
+        except CheckTrouble as trouble:
+            raise NoHistory(opened.context.clean(str(trouble))) from trouble
+
+    async def forget(self, deployment_id: int) -> None:
+        """Close its connections."""
+        opened = self._open.pop(deployment_id, None)
+        if opened is not None:
+            await opened.stack.aclose()
+
+    async def _opened(self, deployment: Deployment) -> _Open:
+        if deployment.id not in self._open:
+            target = deployment.target
+            bound = await asyncio.to_thread(
+                self._verifier.bound,
+                deployment.checklist_name,
+                environment=target.environment,
+                service=target.service,
+                version=target.version,
+            )
+            stack = contextlib.AsyncExitStack()
+            engine, context = await stack.enter_async_context(
+                self._verifier.opened(
+                    bound,
+                    environment=target.environment,
+                    service=target.service,
+                    version=target.version,
+                    deeds=self._deeds,
+                    started_at=deployment.started_at,
+                )
+            )
+            self._open[deployment.id] = _Open(
+                engine=engine, context=context, stack=stack
+            )
+        return self._open[deployment.id]
+
+
+def _with_window(spec: CheckSpec, window: float) -> CheckSpec:
+    if "window" not in type(spec.params).model_fields:
+        return spec
+    return replace(spec, params=spec.params.model_copy(update={"window": window}))
+
+
+def _probed(evidence: Evidence, at: datetime) -> Measured:
+    match evidence.outcome:
+        case Outcome.PASS | Outcome.WARN:
+            return Measured(at=at, value=0.0, said=evidence.observed)
+        case Outcome.FAIL:
+            return Measured(at=at, value=1.0, said=evidence.reason)
+    return Measured(at=at, value=None, said=evidence.reason)
+
+
+def _measured(signal: Signal, seen: Observation, context: Context) -> Measured:
+    at, value, count = context.now(), seen.values.get(signal.value), seen.values.get("count")
+    if signal.form is Form.FINDINGS:
+        if not isinstance(value, list | tuple):
+            return Measured(at=at, value=None, said=f"there is no list “{signal.value}”")
+        return Measured(at=at, value=float(len(value)), found=_lines(seen, value, context))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Measured(at=at, value=None, said=f"there is no number “{signal.value}”")
+    return Measured(at=at, value=float(value), count=count if isinstance(count, int) else None)
+
+
+def _lines(seen: Observation, ids: Sequence[Any], context: Context) -> dict[str, str]:
+    """A line for people for each finding, where the check has one."""
+    lines = context.clean(seen.excerpt).splitlines()
+    return {
+        str(id_): next((line.strip()[:SAID] for line in lines if str(id_) in line), str(id_)) for id_ in ids
+    }

@@ -1,0 +1,89 @@
+"""Watches under way: which are due, and who is looking at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.storage.schema import deployments, watches
+
+
+@dataclass(frozen=True, kw_only=True)
+class Due:
+    """A watch to be looked at."""
+
+    deployment_id: int
+    #: When its next regular look was to be.
+    grid_at: datetime
+    #: Whether the deploy was seen, and the baseline taken.
+    begun: bool
+
+
+async def add(tx: AsyncConnection, deployment_id: int, *, at: datetime) -> None:
+    """Look at a deployment from now on."""
+    await tx.execute(
+        insert(watches).values(deployment_id=deployment_id, grid_at=at, next_at=at, begun=False, ended=False)
+    )
+
+
+async def claim(
+    tx: AsyncConnection, *, owner: str, at: datetime, until: datetime, most: int
+) -> Sequence[Due]:
+    """Take the watches that are due, those that wait longest first; another process skips them."""
+    due = or_(
+        watches.c.next_at <= at, and_(watches.c.begun.is_(False), deployments.c.deployed_at.is_not(None))
+    )
+    free = or_(watches.c.leased_until.is_(None), watches.c.leased_until <= at)
+    query = (
+        select(watches.c.deployment_id, watches.c.grid_at, watches.c.begun)
+        .join(deployments, deployments.c.id == watches.c.deployment_id)
+        .where(watches.c.ended.is_(False), due, free)
+        .order_by(watches.c.next_at)
+        .limit(most)
+        .with_for_update(skip_locked=True, of=watches)
+    )
+    found = [
+        Due(deployment_id=row.deployment_id, grid_at=row.grid_at, begun=row.begun)
+        for row in await tx.execute(query)
+    ]
+    if found:
+        await tx.execute(
+            update(watches)
+            .where(watches.c.deployment_id.in_([one.deployment_id for one in found]))
+            .values(leased_by=owner, leased_until=until)
+        )
+    return found
+
+
+async def looked(
+    tx: AsyncConnection,
+    deployment_id: int,
+    *,
+    grid_at: datetime,
+    next_at: datetime,
+    begun: bool,
+    ended: bool = False,
+) -> None:
+    """Note when to look again, and give it back."""
+    await tx.execute(
+        update(watches)
+        .where(watches.c.deployment_id == deployment_id)
+        .values(grid_at=grid_at, next_at=next_at, begun=begun, ended=ended, leased_by=None, leased_until=None)
+    )
+
+
+async def again(tx: AsyncConnection, deployment_id: int, *, at: datetime) -> None:
+    """Go on with a watch, ended or not, from this instant."""
+    await tx.execute(
+        update(watches).where(watches.c.deployment_id == deployment_id).values(ended=False, next_at=at)
+    )
+
+
+async def give_back(tx: AsyncConnection, *, owner: str | None) -> None:
+    """Give up what this process holds; None: what anybody holds."""
+    query = update(watches).values(leased_by=None, leased_until=None)
+    await tx.execute(query if owner is None else query.where(watches.c.leased_by == owner))
