@@ -38,9 +38,9 @@ LEAST_EVIDENCE = 1.0
 QUIET_EVIDENCE = -2.0
 #: The sum that alarms, if at least two bad samples went into it.
 BAR = 3.0
-#: From the third sample on the bar rises, by 2.5 ln(n/3): what a deploy breaks mostly shows early, and for the
-#: false alarms of ever more samples to stay bounded their chance must fall faster than 1/n. It takes three
-#: samples beyond doubt at the tenth and four at the fiftieth.
+#: From the third sample on the bar rises, by 2.5 ln(n/3): what a deploy breaks mostly shows early, and for
+#: the false alarms of ever more samples to stay bounded their chance must fall faster than 1/n. It takes
+#: three samples beyond doubt at the tenth and four at the fiftieth.
 EARLY_SAMPLES, BAR_GROWTH = 3, 2.5
 #: An error rate so many points above its level alarms alone …
 JUMP = 20.0
@@ -169,16 +169,13 @@ class Detector:
     def _risen(self, baseline: Baseline) -> bool:
         """Whether all samples so far together lie past the floors and higher than before."""
         seen = len(self._values)
-        allowed = SLOW_CHANCE * SLOW_FROM / seen
         if baseline.counted and self._counted == seen:
-            if 100 * self._failed / self._requests < baseline.matters:
-                return False
             # The ranks guard against one burst that makes up for all the rest.
-            by_chance = 0.5 * math.erfc(baseline.deviation_of(self._failed, self._requests) / math.sqrt(2))
-            return by_chance < allowed and higher(self._values, baseline.values) < RANKS_AGREE
+            together = too_many(baseline, self._failed, self._requests, seen=seen)
+            return together and higher(self._values, baseline.values) < RANKS_AGREE
         if self._ordered[seen // 2] < baseline.matters:
             return False
-        return higher(self._values, baseline.values) < allowed
+        return higher(self._values, baseline.values) < SLOW_CHANCE * SLOW_FROM / seen
 
     def _alarm(self, path: str, since: float | None, told: str) -> None:
         self._path, self._since, self._told = path, since, told
@@ -211,10 +208,9 @@ class Detector:
             where = f"in the last {counted(self._missing, 'sample')}" if seen else "since the deploy"
             return Verdict.INCONCLUSIVE, f"{nothing} {where}"
         if self._sum > 0:
-            return Verdict.INCONCLUSIVE, (
-                f"may be getting worse: {self._run_bad} of the last "
-                f"{counted(seen - self._run_from + 1, 'sample')} worse than any before the deploy"
-            )
+            length = seen - self._run_from + 1
+            among = f"{self._run_bad} of the last {length} samples" if length > 1 else "the last sample"
+            return Verdict.INCONCLUSIVE, f"may be getting worse: {among} worse than any before the deploy"
         if seen < LEAST_SEEN:
             return Verdict.INCONCLUSIVE, f"only {counted(seen, 'sample')} since the deploy"
         if 2 * seen < self._taken:
@@ -227,6 +223,14 @@ class Detector:
 def bar(seen: int) -> float:
     """How much evidence alarms at the n-th sample."""
     return BAR + BAR_GROWTH * math.log(max(1.0, seen / EARLY_SAMPLES))
+
+
+def too_many(baseline: Baseline, failures: float, requests: float, *, seen: int) -> bool:
+    """Whether so many failures in `seen` samples together matter and are beyond what chance is allowed."""
+    if 100 * failures / requests < baseline.matters:
+        return False
+    by_chance = 0.5 * math.erfc(baseline.deviation_of(failures, requests) / math.sqrt(2))
+    return by_chance < SLOW_CHANCE * SLOW_FROM / seen
 
 
 def replay(
