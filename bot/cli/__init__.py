@@ -7,7 +7,19 @@ import sys
 import typer
 
 from bot import __version__
-from bot.cli import check, checklist, doctor, explain, kinds, local, manifest, migrate, serve, verify
+from bot.cli import (
+    backtest,
+    check,
+    checklist,
+    doctor,
+    explain,
+    kinds,
+    local,
+    manifest,
+    migrate,
+    serve,
+    verify,
+)
 from bot.domain.errors import DeploybotError, SidecarUnusable
 
 app = typer.Typer(
@@ -22,6 +34,7 @@ checklist.app.command("explain")(explain.explain)
 checklist.app.command("kinds")(kinds.kinds)
 checklist.app.command("schema")(explain.schema)
 app.command("check")(check.check)
+app.command("backtest")(backtest.backtest)
 app.command("serve")(serve.serve)
 app.command("local")(local.local)
 app.command("manifest")(manifest.print_manifest)

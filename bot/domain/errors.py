@@ -64,6 +64,13 @@ class InvalidName(DeploybotError):
 _EXAMPLES = {"service": "storefront", "version": "v1.4.2", "environment": "production"}
 
 
+class SamplesUnusable(DeploybotError):
+    """A file of samples that can't be replayed."""
+
+    def __init__(self, path: str, what: str, *, line: int = 0) -> None:
+        super().__init__(f"{path}:{line}: {what}" if line else f"{path}: {what}")
+
+
 class ReasonMissing(DeploybotError):
     """An abort without a reason."""
 

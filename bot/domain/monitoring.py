@@ -25,7 +25,8 @@ class Verdict(StrEnum):
     HEALTHY = "healthy"
     #: Worse than before, beyond chance and large enough to matter.
     DEGRADED = "degraded"
-    #: Nothing can be said (no data, no traffic, too few samples): no green light, no call to roll back.
+    #: Nothing can be said: no data, no traffic, too few samples. Never a green light, never a call to roll
+    #: back.
     INCONCLUSIVE = "inconclusive"
 
 

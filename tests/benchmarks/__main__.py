@@ -14,6 +14,7 @@ import uvloop
 from tests.benchmarks.checks import checks
 from tests.benchmarks.clicks import CLICKS, PEOPLE, TURNS, bare, compare, ours
 from tests.benchmarks.cold_start import cold_start
+from tests.benchmarks.detection import detection
 from tests.benchmarks.production_run import production_run
 from tests.postgres import PostgresServer
 
@@ -36,7 +37,7 @@ async def main() -> None:
         finally:
             server.stop()
     print(await cold_start())
-    for line in [*await checks(), *await production_run()]:
+    for line in [*await checks(), *await production_run(), *detection()]:
         print(line)
 
 
