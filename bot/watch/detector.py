@@ -31,8 +31,8 @@ from bot.watch.wording import amount, counted
 ALLOWANCE, COUNTED_ALLOWANCE = 1.5, 0.75
 #: The most evidence one sample gives.
 MOST_EVIDENCE = 3.0
-#: What any sample gives that is past the floors and worse than all of the baseline, however wide that
-#: scatters: chance alone puts four in a row above twenty others once in 10,626 times.
+#: What an uncounted sample gives at least that is past the floors and worse than all of the baseline,
+#: however wide that scatters: chance alone puts three in a row above twenty others once in 1,771 times.
 LEAST_EVIDENCE = 1.0
 #: What a sample takes off that is neither.
 QUIET_EVIDENCE = -2.0
