@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -49,7 +50,7 @@ def load(path: Path) -> list[Deploy]:
             return read(lines, str(path))
     except UnicodeDecodeError:
         raise SamplesUnusable(str(path), "it is not text in UTF-8") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise SamplesUnusable(str(path), f"it can't be read: {why}") from None
 

@@ -13,8 +13,8 @@ from bot.watch.spreads import leaning, spread, stretched
 
 #: Known samples before the deploy below which nothing is compared.
 LEAST_SAMPLES = 5
-#: From so many on, a spread is what it seems; one of fewer is too uncertain and is widened by √(15/n).
-ENOUGH_SAMPLES = 15
+#: From so many on, a spread is what it seems; one of fewer is too uncertain and is widened by √(20/n).
+ENOUGH_SAMPLES = 20
 #: A change matters from +15 % on, and from this much on in the measure's unit. Measured on real
 #: deployments, no other rule keeps as many false alarms away: without floors a steady series alarms at
 #: changes nobody feels.

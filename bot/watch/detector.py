@@ -31,8 +31,8 @@ from bot.watch.wording import amount, counted
 ALLOWANCE, COUNTED_ALLOWANCE = 1.5, 0.75
 #: The most evidence one sample gives.
 MOST_EVIDENCE = 3.0
-#: What any sample gives that is past the floors and worse than all of the baseline, however wide that
-#: scatters: chance alone puts four in a row above twenty others once in 10,626 times.
+#: What an uncounted sample gives at least that is past the floors and worse than all of the baseline,
+#: however wide that scatters: chance alone puts three in a row above twenty others once in 1,771 times.
 LEAST_EVIDENCE = 1.0
 #: What a sample takes off that is neither.
 QUIET_EVIDENCE = -2.0
@@ -48,6 +48,8 @@ JUMP = 20.0
 #: baseline fine enough to tell that there are more than a handful (a rate of 2 % takes 50), or a jump of 50
 #: points.
 JUMP_DEVIATION, FINE_RATE, UNCOUNTED_JUMP = 4.0, 2.0, 50.0
+#: Failed requests a counted jump needs besides: fewer may be one client that tries again.
+JUMP_FAILURES = 5
 #: Samples at which all of them together are compared (8, 12, 16, …), and the chance of a false alarm
 #: allowed at the first; 8/n of it at the n-th, since each look is another chance.
 SLOW_FROM, SLOW_EVERY, SLOW_CHANCE = 8, 4, 0.001
@@ -149,11 +151,12 @@ class Detector:
         if self._path:
             return
         if bad and self._jumped(baseline, value, sample.count):
-            self._alarm("jump", sample.at, f"{amount(self.measure, value)} at once")
+            self._alarm("jump", sample.at, f"{amount(self.measure, value)} of requests failed at once")
         elif self._run_bad >= 2 and self._sum >= bar(seen):
             among = counted(seen - self._run_from + 1, "sample")
             worst = amount(self.measure, max(baseline.worst, baseline.matters))
-            told = f"{self._run_bad} of {among} above {worst}, worse than any before the deploy"
+            all_of_them = "any" if baseline.worst == max(baseline.values) else "nearly all"
+            told = f"{self._run_bad} of {among} above {worst}, worse than {all_of_them} before the deploy"
             self._alarm("sum", self._run_at, told)
         elif seen >= SLOW_FROM and seen % SLOW_EVERY == 0 and self._risen(baseline):
             told = f"all {seen} samples together are higher than those before the deploy"
@@ -163,7 +166,8 @@ class Detector:
         if self.measure is not Measure.ERRORS or value < baseline.level + JUMP:
             return False
         if baseline.counted and count:
-            return baseline.deviation_of(failed(value, count), count) >= JUMP_DEVIATION
+            failures = failed(value, count)
+            return failures >= JUMP_FAILURES and baseline.deviation_of(failures, count) >= JUMP_DEVIATION
         return value >= baseline.worst + (JUMP if self._fine else UNCOUNTED_JUMP)
 
     def _risen(self, baseline: Baseline) -> bool:

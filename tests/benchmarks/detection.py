@@ -76,14 +76,15 @@ def _row(name: str, deploys: Sequence[Deploy], judge: Judge) -> str:
 
 
 def _cost() -> list[str]:
-    """Milliseconds a sample and for a replay of 120, of the dearest series: past the floors, below the bar."""
-    before = [Sample(at=60.0 * (n - 60), value=100.0 + n % 7 * 30, count=None) for n in range(60)]
-    after = [Sample(at=60.0 * n, value=240.0 + n % 5 * 9, count=None) for n in range(120)]
+    """Milliseconds a sample and for a replay of 120, of a dear series: past the floors, and never an alarm."""
+    before = [Sample(at=60.0 * (n - 60), value=100.0 + n * 37 % 61 * 9) for n in range(60)]
+    after = [Sample(at=60.0 * n, value=60.0 + n * 29 % 89 * 9) for n in range(120)]
     began = time.perf_counter()
     turns = 50
     for _ in range(turns):
         replay(Measure.LATENCY, before, after)
     whole = (time.perf_counter() - began) / turns * 1000
+    assert not replay(Measure.LATENCY, before, after)[-1].alarm
     detector = Detector(Measure.LATENCY, before)
     slowest = 0.0
     for sample in after:
