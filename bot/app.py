@@ -22,6 +22,7 @@ from bot.services.running import CheckRunner
 from bot.services.sampling import SidecarWatching
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
+from bot.services.watching import WatchRunner
 from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.check_listeners import CheckListeners
@@ -109,7 +110,8 @@ class Application:
         self._publisher: Publisher | None = None
         self._runner: CheckRunner | None = None
         self._web: WebServer | None = None
-        self._scheduler = scheduler(self.ports)
+        self._watches = WatchRunner(self.ports)
+        self._scheduler = scheduler(self.ports, self._watches)
         self._identity: Identity | None = None
         self._slack_problem = "not started yet"
         #: The port that is listened on, once started.
@@ -157,6 +159,7 @@ class Application:
         self._bell.hearers = [self._publisher, self._runner]
         await self._publisher.start()
         await self._runner.start()
+        await self._watches.start()
         web_app = application(readiness=self.readiness, bolt=None if settings.socket_mode else bolt)
         self._web = WebServer(web_app, host=settings.host, port=settings.port)
         self.port = await self._web.start()
@@ -193,6 +196,7 @@ class Application:
         left = await self._in_flight.drain(within=DRAIN_S / 4) if left else 0
         if self._runner is not None:
             await self._runner.stop()
+        await self._watches.stop()
         if self._publisher is not None:
             await self._publisher.stop(within=DRAIN_S / 2)
         if self._session is not None:

@@ -14,7 +14,8 @@ from typing import Any
 from bot.domain.check import Binding, Evidence, ItemResult, Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.deployment import Deployment
-from bot.domain.errors import ChecklistUnusable, Finding
+from bot.domain.errors import ChecklistUnusable, Finding, NoHistory
+from bot.domain.signals import Measured, Signal, WatchPlan
 from bot.services import starting
 from bot.services.ports import Deeds, Layout, Ports
 from bot.services.starting import StartRequest
@@ -137,6 +138,48 @@ class ScriptedVerifier:
         return ItemResult(key=key, outcome=outcome, evidence=(part,), at=now, expires_at=now + fresh, ms=12.0)
 
 
+class ScriptedWatching:
+    """Signals whose numbers are written beforehand."""
+
+    def __init__(self, plan: WatchPlan | None = None, *, clock: ManualClock | None = None) -> None:
+        self._plan = plan or WatchPlan()
+        self.clock = clock
+        #: What each signal gives now, and at any instant of the past, by name.
+        self.now: dict[str, Callable[[datetime], Measured]] = {}
+        self.past: dict[str, Callable[[datetime], Measured]] = {}
+        #: Set while the source of the past is away.
+        self.away = ""
+        self.forgotten: list[int] = []
+        #: (signal, window) of each look.
+        self.looks: list[tuple[str, float]] = []
+
+    async def plan(self, checklist: str, *, service: str, version: str, environment: str) -> WatchPlan:
+        """As given."""
+        return self._plan
+
+    async def measure(self, deployment: Deployment, signal: Signal, *, window: float) -> Measured:
+        """What is written for now."""
+        self.looks.append((signal.name, window))
+        now = self.clock.now() if self.clock is not None else datetime.now(UTC)
+        return self.now[signal.name](now)
+
+    async def history(
+        self, deployment: Deployment, signal: Signal, *, start: datetime, end: datetime, window: float
+    ) -> list[Measured]:
+        """What is written for the past, one a window."""
+        if self.away:
+            raise NoHistory(self.away)
+        told = self.past.get(signal.name)
+        if told is None:
+            return []
+        step = timedelta(seconds=window)
+        return [told(end - step * back) for back in range((end - start) // step, -1, -1)]
+
+    async def forget(self, deployment_id: int) -> None:
+        """Remembered."""
+        self.forgotten.append(deployment_id)
+
+
 class CountingBell:
     """Counts how often it was rung."""
 
@@ -185,6 +228,7 @@ def make_ports(
     clock: ManualClock | None = None,
     layout: Layout | None = None,
     verifier: ScriptedVerifier | None = None,
+    watching: ScriptedWatching | None = None,
 ) -> Ports:
     """Ports on a real database, with everything else in memory."""
     return Ports(
@@ -194,6 +238,7 @@ def make_ports(
         library=ListedLibrary(production=checklist or make_checklist()),
         layout=layout or MessageLayout(),
         verifier=verifier or ScriptedVerifier(),
+        watching=watching or ScriptedWatching(),
         bell=CountingBell(),
     )
 

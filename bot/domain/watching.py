@@ -6,14 +6,14 @@ clears it. The samples a verdict rests on are kept beside the events, what follo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from bot.domain.checklist import RUNBOOK
-from bot.domain.events import Event
+from bot.domain.events import BOT, Event, Fact
 from bot.domain.monitoring import Verdict
 
 #: The last part of the key of the item whose tick says that the change is live.
@@ -292,6 +292,37 @@ def _started(state: Aftermath, event: Event) -> Rollback:
         alerted_at=trigger.at if trigger is not None else None,
         acknowledged_at=trigger.acknowledged_at if trigger is not None else None,
     )
+
+
+# ── facts of the watch ───────────────────────────────────────────────────────────────────────────────────
+
+
+def prepared(*, labels: Mapping[str, str], power: Sequence[str], at: datetime) -> Fact:
+    """What will be watched, and what could be seen at this traffic."""
+    return Fact(kind="watch.prepared", actor=BOT, at=at, data={"labels": dict(labels), "power": list(power)})
+
+
+def begun(*, labels: Mapping[str, str], until: datetime, at: datetime) -> Fact:
+    """The change is live, and watched until then."""
+    return Fact(
+        kind="watch.begun", actor=BOT, at=at, data={"labels": dict(labels), "until": until.isoformat()}
+    )
+
+
+def judged(signals: Mapping[str, Judged], *, at: datetime) -> Fact:
+    """What is said of signals now."""
+    data = {"signals": {name: judged_to_json(one) for name, one in signals.items()}}
+    return Fact(kind="watch.judged", actor=BOT, at=at, data=data)
+
+
+def extended(*, until: datetime, user: str, at: datetime) -> Fact:
+    """Somebody wants it watched longer."""
+    return Fact(kind="watch.extended", actor=user, at=at, data={"until": until.isoformat()})
+
+
+def ended(*, at: datetime) -> Fact:
+    """It was watched for long enough."""
+    return Fact(kind="watch.ended", actor=BOT, at=at)
 
 
 # ── as the projection keeps it ───────────────────────────────────────────────────────────────────────────

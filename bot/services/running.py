@@ -22,6 +22,7 @@ from bot.domain.deployment import Deployment
 from bot.domain.errors import DeploybotError
 from bot.services.ports import Ports
 from bot.services.recording import Writer, broken
+from bot.services.watching import since_rollback
 from bot.storage import posts, run_leases
 
 log = logging.getLogger(__name__)
@@ -213,8 +214,11 @@ class RecordedDeeds:
     async def find(self, what: str) -> Mapping[str, Any] | None:
         """The newest message of this name that Slack has taken, or None.
 
-        `started` is the card, `notified` and `report_shared` are what another channel was told.
+        `started` is the card, `notified` and `report_shared` are what another channel was told. `watch` is
+        no message: how the watched signals are since the last rollback step.
         """
+        if what == "watch":
+            return await self._watched()
         async with self._ports.database.read() as tx:
             if what == "started":
                 post = await posts.card(tx, self._deployment_id)
@@ -224,3 +228,9 @@ class RecordedDeeds:
         if post is None or post.ts is None:
             return None
         return {"at": post.shown_at, "channel": post.channel, "ts": post.ts, "permalink": ""}
+
+    async def _watched(self) -> Mapping[str, Any] | None:
+        async with self._ports.database.read() as tx:
+            state = await self._ports.deployments.get(tx, self._deployment_id)
+        signals = await since_rollback(self._ports, state) if state is not None else None
+        return None if signals is None else {"signals": signals}

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from bot.checks.engine import Engine
 from bot.checks.kind import CheckTrouble, Context
+from bot.checks.kinds.signal import ANY_VERSION
 from bot.domain.check import CheckSpec, Evidence, Observation, Outcome
 from bot.domain.deployment import Deployment
 from bot.domain.errors import NoHistory
@@ -19,8 +20,6 @@ from bot.domain.signals import Form, Measured, Signal, WatchPlan
 from bot.services.ports import Deeds
 from bot.services.verifying import SidecarVerifier
 
-#: What a query says of versions before the deploy: any.
-ANY_VERSION = ".*"
 #: Longest words kept of a look, in characters.
 SAID = 300
 #: Longest a source may take to tell of the past, in seconds.
@@ -75,13 +74,16 @@ class SidecarWatching:
         """One look now."""
         opened = await self._opened(deployment)
         spec = _with_window(signal.check, window)
+        context = opened.context
+        if deployment.aftermath.rollback is not None:
+            context = replace(context, version="")
         if signal.form is Form.PROBE:
-            evidence = await opened.engine.examine(spec, opened.context)
+            evidence = await opened.engine.examine(spec, context)
             if evidence.outcome is Outcome.FAIL:
-                evidence = await opened.engine.examine(spec, opened.context)
+                evidence = await opened.engine.examine(spec, context)
             return _probed(evidence, opened.context.now())
         try:
-            seen = await opened.engine.look(spec, opened.context)
+            seen = await opened.engine.look(spec, context)
         except CheckTrouble as trouble:
             return Measured(
                 at=opened.context.now(), value=None, said=opened.context.clean(str(trouble))[:SAID]
@@ -140,9 +142,7 @@ class SidecarWatching:
                     started_at=deployment.started_at,
                 )
             )
-            self._open[deployment.id] = _Open(
-                engine=engine, context=context, stack=stack
-            )
+            self._open[deployment.id] = _Open(engine=engine, context=context, stack=stack)
         return self._open[deployment.id]
 
 

@@ -15,7 +15,7 @@ from bot.domain.deployment import Deployment, Target, checked_target, slug, star
 from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding
 from bot.domain.verification import Bound
 from bot.services.ports import Ports
-from bot.storage import deliveries, posts
+from bot.storage import deliveries, posts, watches
 
 #: The checklist used where none is named.
 DEFAULT_CHECKLIST = "production"
@@ -56,6 +56,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         )
         raise ChecklistUnusable(request.checklist, (nothing,))
     bindings = await ports.verifier.bindings(request.checklist, **variables)
+    plan = await ports.watching.plan(request.checklist, **variables)
     now = ports.clock.now()
     begin = partial(
         started,
@@ -87,6 +88,8 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
             state = await ports.deployments.begin(tx, deployment_id, begin(name=name))
             planned = [(uuid.uuid4().hex, post) for post in ports.layout.plan(state)]
             await posts.add(tx, planned, deployment_id=state.id, channel=state.channel, at=now)
+            if plan.ready:
+                await watches.add(tx, state.id, at=now)
             await deliveries.add(tx, request.delivery, at=now, deployment_id=state.id)
     except IntegrityError:
         # Another replica committed the same delivery, or the same service, between our look and our write.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.storage.schema import deployments, watches
@@ -30,18 +30,32 @@ async def add(tx: AsyncConnection, deployment_id: int, *, at: datetime) -> None:
     )
 
 
+async def any_due(tx: AsyncConnection, *, at: datetime) -> bool:
+    """Whether there is anything to claim, without taking part in writing."""
+    query = (
+        select(watches.c.deployment_id)
+        .join(deployments, deployments.c.id == watches.c.deployment_id)
+        .where(watches.c.ended.is_(False), _due(at))
+    )
+    return (await tx.execute(query.limit(1))).first() is not None
+
+
+def _due(at: datetime) -> ColumnElement[bool]:
+    """Its time has come, or the deploy that it waits for."""
+    return or_(
+        watches.c.next_at <= at, and_(watches.c.begun.is_(False), deployments.c.deployed_at.is_not(None))
+    )
+
+
 async def claim(
     tx: AsyncConnection, *, owner: str, at: datetime, until: datetime, most: int
 ) -> Sequence[Due]:
     """Take the watches that are due, those that wait longest first; another process skips them."""
-    due = or_(
-        watches.c.next_at <= at, and_(watches.c.begun.is_(False), deployments.c.deployed_at.is_not(None))
-    )
     free = or_(watches.c.leased_until.is_(None), watches.c.leased_until <= at)
     query = (
         select(watches.c.deployment_id, watches.c.grid_at, watches.c.begun)
         .join(deployments, deployments.c.id == watches.c.deployment_id)
-        .where(watches.c.ended.is_(False), due, free)
+        .where(watches.c.ended.is_(False), _due(at), free)
         .order_by(watches.c.next_at)
         .limit(most)
         .with_for_update(skip_locked=True, of=watches)

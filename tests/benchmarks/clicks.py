@@ -25,6 +25,7 @@ from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, ins
 
 from bot.checklists.library import ChecklistLibrary
 from bot.services.ports import Ports, SystemClock
+from bot.services.sampling import SidecarWatching
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
 from bot.slack.answering import Answerer
@@ -141,12 +142,14 @@ async def ours(
     database, app = Database(url), _bolt(session)
     await migrating.upgrade(database)
     clock, library = SystemClock(), ChecklistLibrary([CHECKLISTS])
+    verifier = SidecarVerifier(library, clock)
     ports = Ports(
         database=database,
         deployments=Deployments(),
         clock=clock,
         library=library,
-        verifier=SidecarVerifier(library, clock),
+        verifier=verifier,
+        watching=SidecarWatching(verifier),
         layout=MessageLayout(),
         bell=CountingBell(),
     )

@@ -23,6 +23,8 @@ from bot.domain.signals import Measured
 
 #: Stand in queries for the window of one sample, and for the version that is looked at.
 INTERVAL, VERSION = "$interval", "$version"
+#: What a query says of versions before the deploy, and once it is rolled back.
+ANY_VERSION = ".*"
 
 
 class PrometheusParams(Login):
@@ -66,7 +68,7 @@ class PrometheusSignal(Kind[PrometheusParams]):
     async def observe(self, params: PrometheusParams, context: Context) -> Observation:
         """The value now. Raises NoData without series, samples or traffic, Broken for a bad query."""
         prometheus = Prometheus(context, params.url, params)
-        version = re.escape(context.version)
+        version = re.escape(context.version) or ANY_VERSION
         count: float | None = None
         if params.count:
             found = await prometheus.query(params.filled(params.count, version))

@@ -13,6 +13,9 @@ from bot.slack.blocks.words import Drawing
 from bot.slack.mrkdwn import plain
 from bot.templates import Mrkdwn, render
 
+#: How verdicts of the watch are marked.
+VERDICTS = {"healthy": "✅", "degraded": "🚨", "inconclusive": "❔"}
+
 
 def draw(
     deployment: Deployment, key: str, content: Mapping[str, Any], *, names: Mapping[str, str]
@@ -23,6 +26,9 @@ def draw(
             return _run(deployment, content, names)
         case "go":
             return _by("go", content["by"], names, target=str(deployment.target), open_count=content["open"])
+        case "watch":
+            lines = [(VERDICTS[verdict], label, said) for label, verdict, said in content["lines"]]
+            return _plain("watch_ended", verdict=content["verdict"], lines=lines)
         case "reopened":
             items = [(plain(deployment.boxes[position].text), why) for position, why in content["items"]]
             return _plain("reopened", purpose=content["purpose"], items=items)

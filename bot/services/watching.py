@@ -1,0 +1,511 @@
+"""Watches deployments: measures what is declared, judges it, and raises the triggers that follow.
+
+Which watch is due stands in the database, so a restart loses nothing: samples that were missed are asked for
+back in time where their source keeps the past, and what they say is worked out again from those stored. A
+lease keeps two processes from looking at the same deployment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.domain import watching
+from bot.domain.checklist import slugged
+from bot.domain.deployment import Deployment
+from bot.domain.errors import DeploybotError, NoHistory
+from bot.domain.events import Fact
+from bot.domain.monitoring import Measure, Verdict
+from bot.domain.post import PlannedPost
+from bot.domain.signals import Form, Measured, Signal, WatchPlan
+from bot.domain.watching import Source
+from bot.services import alerting
+from bot.services.judging import FAST, Finding, Judge, Opinion, sample_of
+from bot.services.ports import Ports
+from bot.storage import posts, samples, watches
+from bot.storage.watches import Due
+from bot.watch.detector import replay
+from bot.watch.effect import change, worded
+from bot.watch.power import power
+
+log = logging.getLogger(__name__)
+
+#: How long a process may look at one deployment before another may.
+LEASE = timedelta(seconds=60)
+#: Deployments looked at at once, and claimed at a time.
+AT_ONCE, CLAIMED = 20, 200
+#: Wait after trouble.
+TROUBLE = timedelta(seconds=10)
+#: How often what the watch would see is worked out anew before the deploy.
+PREPARE_EVERY = timedelta(minutes=10)
+#: The most missed samples that are asked for back in time.
+MOST_MISSED = 240
+#: Deploys this close to the beginning of a change are named as another explanation.
+OVERLAP = timedelta(minutes=30)
+#: A day, and how long an alert waits to know whether yesterday was the same.
+A_DAY, YESTERDAY_S = timedelta(days=1), 5.0
+#: How much longer than today so far yesterday is looked at.
+YESTERDAY = timedelta(minutes=10)
+
+
+class WatchRunner:
+    """Looks at every watch that is due whenever it is woken."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._owner = uuid.uuid4().hex
+        self._judges: dict[int, Judge] = {}
+        self._looking = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Begin. On SQLite nobody else can be holding what a process before held."""
+        if self._ports.database.is_sqlite:
+            async with self._ports.database.write() as tx:
+                await watches.give_back(tx, owner=None)
+
+    async def stop(self) -> None:
+        """Give back what is held."""
+        async with self._ports.database.write() as tx:
+            await watches.give_back(tx, owner=self._owner)
+        for deployment_id in list(self._judges):
+            await self._forget(deployment_id)
+
+    async def wake(self) -> None:
+        """Look at what is due. Never raises: trouble is for the next time."""
+        if self._looking.locked():
+            return
+        async with self._looking:
+            try:
+                await self._look()
+            except DeploybotError as error:
+                log.warning("cannot see which watches are due: %s", error)
+            except Exception:
+                log.exception("looking for watches that are due failed")
+
+    async def _look(self) -> None:
+        now = self._ports.clock.now()
+        async with self._ports.database.read() as tx:
+            if not await watches.any_due(tx, at=now):
+                return
+        async with self._ports.database.write() as tx:
+            due = await watches.claim(tx, owner=self._owner, at=now, until=now + LEASE, most=CLAIMED)
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(watch: Due) -> None:
+            async with places:
+                await self._serve(watch)
+
+        await asyncio.gather(*map(one, due))
+
+    async def _serve(self, due: Due) -> None:
+        try:
+            await self._step(due)
+        except DeploybotError as error:
+            log.warning("the watch over deployment %s waits: %s", due.deployment_id, error)
+            await self._later(due)
+        except Exception:
+            log.exception("watching deployment %s failed", due.deployment_id)
+            await self._later(due)
+
+    async def _later(self, due: Due) -> None:
+        try:
+            async with self._ports.database.write() as tx:
+                await watches.looked(
+                    tx,
+                    due.deployment_id,
+                    grid_at=due.grid_at,
+                    next_at=self._ports.clock.now() + TROUBLE,
+                    begun=due.begun,
+                )
+        except DeploybotError as error:
+            log.warning("the lease of a watch runs out by itself: %s", error)
+
+    async def _step(self, due: Due) -> None:
+        async with self._ports.database.read() as tx:
+            state = await self._ports.deployments.get(tx, due.deployment_id)
+        if state is None or not state.phase.open:
+            await self._end(due)
+            return
+        target = state.target
+        plan = await self._ports.watching.plan(
+            state.checklist_name,
+            service=target.service,
+            version=target.version,
+            environment=target.environment,
+        )
+        if not plan.ready:
+            await self._end(due)
+        elif state.aftermath.deployed is None:
+            await self._prepare(due, state, plan)
+        elif not due.begun:
+            await self._begin(due, state, plan)
+        else:
+            await self._sample(due, state, plan)
+
+    # ── before the deploy ────────────────────────────────────────────────────────────────────────────────
+
+    async def _prepare(self, due: Due, state: Deployment, plan: WatchPlan) -> None:
+        """Measure what cannot be asked for later, and say what the watch would see at this traffic."""
+        now = self._ports.clock.now()
+        taken, told = [], []
+        for signal in plan.ready:
+            try:
+                past = await self._past(state, signal, plan, end=now, window=plan.interval)
+            except NoHistory as error:
+                told.append(f"{signal.label}: no baseline yet, {error}")
+                continue
+            if past:
+                told.append(_power(signal, past, plan))
+            elif signal.form is not Form.PROBE:
+                measured = await self._ports.watching.measure(state, signal, window=plan.interval)
+                taken.append((signal.name, measured))
+        labels = {signal.name: signal.label for signal in plan.ready}
+        async with self._ports.database.write() as tx:
+            before = await self._ports.deployments.get(tx, state.id, locked=True)
+            await samples.add(tx, state.id, taken)
+            watch = before.aftermath.watch if before is not None else None
+            if before is not None and before.phase.open and (watch is None or watch.power != tuple(told)):
+                await self._append(tx, before, [watching.prepared(labels=labels, power=told, at=now)])
+            next_at = now + (timedelta(seconds=plan.interval) if taken else PREPARE_EVERY)
+            await watches.looked(tx, state.id, grid_at=now, next_at=next_at, begun=False)
+        self._ports.bell.ring()
+
+    async def _past(
+        self, state: Deployment, signal: Signal, plan: WatchPlan, *, end: datetime, window: float
+    ) -> Sequence[Measured]:
+        start = end - timedelta(seconds=plan.baseline)
+        return await self._ports.watching.history(state, signal, start=start, end=end, window=window)
+
+    # ── the deploy ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _begin(self, due: Due, state: Deployment, plan: WatchPlan) -> None:
+        """Take the baseline, from before the deploy."""
+        deployed = state.aftermath.deployed
+        assert deployed is not None
+        taken: list[tuple[str, Measured]] = []
+        for signal in plan.ready:
+            for key, window in ((signal.name, plan.interval), (signal.name + FAST, plan.fast)):
+                try:
+                    past = await self._past(state, signal, plan, end=deployed.at, window=window)
+                except NoHistory as error:
+                    log.warning("no baseline of %s of %s: %s", signal.name, state.name, error)
+                    past = ()
+                taken.extend((key, one) for one in past if one.at <= deployed.at)
+        labels = {signal.name: signal.label for signal in plan.ready}
+        until = deployed.at + timedelta(seconds=plan.grace + plan.duration)
+        grid_at = deployed.at + timedelta(seconds=plan.grace + plan.interval)
+        async with self._ports.database.write() as tx:
+            await samples.add(tx, state.id, taken)
+            before = await self._ports.deployments.get(tx, state.id, locked=True)
+            if before is not None and before.phase.open:
+                await self._append(
+                    tx, before, [watching.begun(labels=labels, until=until, at=self._ports.clock.now())]
+                )
+            await watches.looked(tx, state.id, grid_at=grid_at, next_at=grid_at, begun=True)
+        self._judges.pop(state.id, None)
+        self._ports.bell.ring()
+
+    # ── after it ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _sample(self, due: Due, state: Deployment, plan: WatchPlan) -> None:
+        now = self._ports.clock.now()
+        deployed, watch = state.aftermath.deployed, state.aftermath.watch
+        assert deployed is not None
+        judge = await self._judge(state, plan, deployed.at)
+        grid_at, interval = due.grid_at, timedelta(seconds=plan.interval)
+        taken: list[tuple[str, Measured]] = []
+        if now >= grid_at:
+            looks = [self._regular(state, signal, plan, since=grid_at, now=now) for signal in plan.ready]
+            for signal, found in zip(plan.ready, await asyncio.gather(*looks), strict=True):
+                taken.extend((signal.name, one) for one in found)
+            grid_at += interval * ((now - grid_at) // interval + 1)
+        else:
+            wary = judge.suspicious()
+            quick = [self._ports.watching.measure(state, signal, window=plan.fast) for signal in wary]
+            for signal, one in zip(wary, await asyncio.gather(*quick), strict=True):
+                taken.append((signal.name + FAST, one))
+        for name, one in taken:
+            judge.see(name, one)
+        over = watch is not None and watch.until is not None and now >= watch.until
+        next_at = grid_at
+        if judge.suspicious():
+            next_at = min(grid_at, now + timedelta(seconds=plan.fast))
+        await self._keep(state, plan, judge, taken, grid_at=grid_at, next_at=next_at, over=over)
+
+    async def _regular(
+        self, state: Deployment, signal: Signal, plan: WatchPlan, *, since: datetime, now: datetime
+    ) -> Sequence[Measured]:
+        """The sample that is due, and before it those that were missed, where they can still be had."""
+        window = timedelta(seconds=plan.interval)
+        missed = (now - since) // window
+        found: list[Measured] = []
+        if missed:
+            end = since + window * (missed - 1)
+            start = max(since, end - window * MOST_MISSED)
+            try:
+                past = await self._ports.watching.history(
+                    state, signal, start=start, end=end, window=plan.interval
+                )
+            except NoHistory as error:
+                past = ()
+                log.info("what %s of %s was meanwhile is not known: %s", signal.name, state.name, error)
+            found.extend(one for one in past if start <= one.at)
+        found.append(await self._ports.watching.measure(state, signal, window=plan.interval))
+        return found
+
+    async def _keep(
+        self,
+        state: Deployment,
+        plan: WatchPlan,
+        judge: Judge,
+        taken: Sequence[tuple[str, Measured]],
+        *,
+        grid_at: datetime,
+        next_at: datetime,
+        over: bool,
+    ) -> None:
+        """Write down what was seen and what it means, then raise what follows from it."""
+        now, opinions = self._ports.clock.now(), judge.opinions()
+        async with self._ports.database.write() as tx:
+            await samples.add(tx, state.id, taken)
+            before = await self._ports.deployments.get(tx, state.id, locked=True)
+            if before is not None and before.phase.open:
+                known = before.aftermath.watch.judged if before.aftermath.watch is not None else {}
+                news = {
+                    name: opinion.judged
+                    for name, opinion in opinions.items()
+                    if name not in known
+                    or (known[name].verdict, known[name].pending)
+                    != (opinion.judged.verdict, opinion.judged.pending)
+                }
+                if over:
+                    news = {name: opinion.judged for name, opinion in opinions.items()}
+                facts = [watching.judged(news, at=now)] if news else []
+                if over:
+                    facts.append(watching.ended(at=now))
+                if facts:
+                    after = await self._append(tx, before, facts)
+                    if over:
+                        await self._tell(tx, after, now)
+            await watches.looked(tx, state.id, grid_at=grid_at, next_at=next_at, begun=True, ended=over)
+        await self._raise(state, plan, judge, opinions)
+        if over:
+            await self._forget(state.id)
+        self._ports.bell.ring()
+
+    async def _raise(
+        self, state: Deployment, plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]
+    ) -> None:
+        for trigger in dict.fromkeys(signal.trigger for signal in plan.ready):
+            found = [
+                opinion
+                for name, opinion in opinions.items()
+                if opinion.finding is not None and opinion.finding.signal.trigger == trigger
+            ]
+            if not found:
+                continue
+            found.sort(key=lambda opinion: opinion.finding.since if opinion.finding else state.started_at)
+            key, first = slugged(trigger), found[0].finding
+            assert first is not None
+            known = state.aftermath.triggers.get(key)
+            if all(opinion.recovered for opinion in found):
+                if known is not None and known.recovered_at is None:
+                    await alerting.recovered(self._ports, state.id, key, said=found[0].recovered)
+                continue
+            content = finding_to_json(
+                first, plan, others=[one.finding.said for one in found[1:] if one.finding is not None]
+            )
+            if known is None:
+                content["unchanged"] = unchanged(plan, judge, opinions)
+                content["contradicting"] = [
+                    *await self._yesterday(state, first, plan),
+                    *await self._overlapping(state, first),
+                ]
+            else:
+                for name in ("unchanged", "contradicting"):
+                    content[name] = known.finding.get(name, [])
+            await alerting.report(
+                self._ports,
+                state.id,
+                key=key,
+                title=trigger,
+                source=Source.WATCH,
+                finding=content,
+                size=first.size,
+            )
+
+    async def _yesterday(self, state: Deployment, found: Finding, plan: WatchPlan) -> list[str]:
+        """The same rise at the same time of yesterday, where there was one."""
+        deployed = state.aftermath.deployed
+        if found.change is None or deployed is None:
+            return []
+        # Of yesterday what came next is known as well.
+        begun, now = deployed.at - A_DAY, self._ports.clock.now() - A_DAY + YESTERDAY
+        start = begun - timedelta(seconds=plan.baseline)
+        try:
+            async with asyncio.timeout(YESTERDAY_S):
+                past = await self._ports.watching.history(
+                    state, found.signal, start=start, end=now, window=plan.interval
+                )
+        except (NoHistory, TimeoutError):
+            return []
+        measure = found.signal.measure
+        before = [sample_of(one, begun) for one in past if one.at <= begun]
+        after = [sample_of(one, begun) for one in past if one.at > begun]
+        readings = replay(measure, before, after, min_change=found.signal.min_change)
+        if not readings or not readings[-1].alarm:
+            return []
+        moved = change(measure, before, [one for one in after if one.at >= (readings[-1].since or 0)])
+        return [f"the same rise was there yesterday at this time: {worded(moved)}"] if moved else []
+
+    async def _overlapping(self, state: Deployment, found: Finding) -> list[str]:
+        async with self._ports.database.read() as tx:
+            others = await self._ports.deployments.open(tx, state.team)
+        said = []
+        for other in others:
+            deployed = other.aftermath.deployed
+            same = other.target.environment.casefold() == state.target.environment.casefold()
+            if other.id == state.id or deployed is None or not same:
+                continue
+            apart = found.since - deployed.at
+            if abs(apart) <= OVERLAP:
+                minutes = round(apart.total_seconds() / 60)
+                when = f"{minutes} min before it began" if minutes >= 0 else f"{-minutes} min after it began"
+                said.append(f"{other.target} went live {when}")
+        return said
+
+    async def _tell(self, tx: Any, state: Deployment, now: datetime) -> None:
+        """One message at the end: what was watched and how it was."""
+        watch = state.aftermath.watch
+        assert watch is not None
+        content = {
+            "verdict": watch.verdict.value,
+            "lines": [
+                [watch.labels.get(name, name), judged.verdict.value, judged.said]
+                for name, judged in watch.judged.items()
+            ],
+        }
+        planned = PlannedPost(kind="notice", key=f"watch-{state.seq}", content=content)
+        await posts.add(
+            tx, [(uuid.uuid4().hex, planned)], deployment_id=state.id, channel=state.channel, at=now
+        )
+
+    # ── small things ─────────────────────────────────────────────────────────────────────────────────────
+
+    async def _judge(self, state: Deployment, plan: WatchPlan, deployed_at: datetime) -> Judge:
+        if state.id not in self._judges:
+            async with self._ports.database.read() as tx:
+                taken = await samples.of(tx, state.id)
+            self._judges[state.id] = Judge(plan, taken, deployed_at=deployed_at)
+        return self._judges[state.id]
+
+    async def _append(self, tx: Any, before: Deployment, facts: Sequence[Fact]) -> Deployment:
+        after = await self._ports.deployments.append(tx, before, facts)
+        await posts.want(tx, deployment_id=after.id, at=self._ports.clock.now(), only=())
+        return after
+
+    async def _end(self, due: Due) -> None:
+        async with self._ports.database.write() as tx:
+            await watches.looked(
+                tx,
+                due.deployment_id,
+                grid_at=due.grid_at,
+                next_at=due.grid_at,
+                begun=due.begun,
+                ended=True,
+            )
+        await self._forget(due.deployment_id)
+
+    async def _forget(self, deployment_id: int) -> None:
+        self._judges.pop(deployment_id, None)
+        await self._ports.watching.forget(deployment_id)
+
+
+async def longer(ports: Ports, deployment_id: int, *, until: datetime) -> None:
+    """Go on with a watch until then; one that has ended begins again."""
+    async with ports.database.write() as tx:
+        await watches.again(tx, deployment_id, at=ports.clock.now())
+
+
+async def since_rollback(ports: Ports, state: Deployment) -> dict[str, tuple[str, str]] | None:
+    """What each signal is like since the newest rollback step was done: label to verdict and words.
+
+    None where nothing is rolled back, or nothing watched.
+    """
+    deployed, rollback = state.aftermath.deployed, state.aftermath.rollback
+    if deployed is None or rollback is None:
+        return None
+    target = state.target
+    plan = await ports.watching.plan(
+        state.checklist_name,
+        service=target.service,
+        version=target.version,
+        environment=target.environment,
+    )
+    if not plan.ready:
+        return None
+    first = len(state.checklist.items)
+    steps = [tick.at for position, tick in state.ticks.items() if position >= first]
+    instant = max([rollback.at, *steps])
+    async with ports.database.read() as tx:
+        judge = Judge(plan, await samples.of(tx, state.id), deployed_at=deployed.at)
+    return {label: (verdict.value, said) for label, verdict, said in judge.again(instant)}
+
+
+def _power(signal: Signal, past: Sequence[Measured], plan: WatchPlan) -> str:
+    if signal.measure is Measure.OTHER:
+        known = sum(one.value is not None for one in past)
+        return f"{signal.label}: {known} samples to compare with"
+    now = past[-1].at
+    seen = power(
+        signal.measure,
+        [sample_of(one, now) for one in past],
+        interval_s=plan.interval,
+        min_change=signal.min_change,
+    )
+    return f"{signal.label}: {seen.words}"
+
+
+def unchanged(plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]) -> list[str]:
+    """What did not get worse, in words."""
+    said = []
+    for signal in plan.ready:
+        judged = opinions[signal.name].judged
+        if judged.verdict is Verdict.HEALTHY:
+            said.append(f"{signal.label}: {judge.change_of(signal.name) or judged.said}")
+    return said
+
+
+def finding_to_json(found: Finding, plan: WatchPlan, *, others: Sequence[str] = ()) -> dict[str, Any]:
+    """What the alert shows."""
+    moved, signal = found.change, found.signal
+    content: dict[str, Any] = {
+        "signal": signal.name + (FAST if found.fast else ""),
+        "label": signal.label,
+        "measure": signal.measure.value if moved is not None else "",
+        "change": found.said if moved is not None else "",
+        "said": "" if moved is not None else found.said,
+        "since": found.since.isoformat(),
+        "interval_s": plan.fast if found.fast else plan.interval,
+        "samples_bad": found.bad,
+        "samples": found.seen,
+        "found": [*found.lines[:20], *(f"also {said}" for said in others)],
+        "links": [[label, url] for label, url in plan.links.items()],
+        "unchanged": [],
+        "contradicting": [],
+    }
+    if moved is not None:
+        content |= {
+            "before": moved.before,
+            "after": moved.after,
+            "difference": moved.difference,
+            "low": moved.low,
+            "high": moved.high,
+            "bad": moved.bad,
+            "requests": moved.requests,
+        }
+    return content

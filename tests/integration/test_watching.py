@@ -1,0 +1,340 @@
+"""The watch: prepared, begun, sampled and judged, on both databases; its sources are written beforehand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from bot.domain.check import CheckSpec
+from bot.domain.deployment import Deployment, Phase
+from bot.domain.monitoring import Measure, Verdict
+from bot.domain.signals import Form, Measured, Signal, WatchPlan
+from bot.domain.verification import Purpose
+from bot.domain.watching import TriggerState
+from bot.services import checking, ending
+from bot.services.ports import Ports
+from bot.services.watching import WatchRunner
+from bot.storage import samples
+from bot.storage.database import Database
+from tests.makers import ANA, ManualClock, ScriptedWatching, make_ports, posts_of, start
+
+Written = Callable[[datetime], Measured]
+
+
+def signal(name: str, trigger: str, form: Form = Form.SERIES, measure: Measure = Measure.ERRORS) -> Signal:
+    return Signal(
+        name=name,
+        label=name,
+        form=form,
+        measure=measure,
+        trigger=trigger,
+        check=CheckSpec(kind="signal.prometheus", params=None),
+    )
+
+
+ERRORS = signal("errors", "Significant error rate increase")
+LATENCY = signal("latency", "Performance degradation", measure=Measure.LATENCY)
+CHECKOUT = signal("checkout", "Critical functionality failure", Form.PROBE)
+FINDINGS = signal("findings", "Security vulnerability", Form.FINDINGS)
+
+
+def rate(per_cent: float, requests: int = 400) -> Written:
+    """An error rate about so high, the same at the same instant."""
+
+    def written(at: datetime) -> Measured:
+        chance = random.Random(at.timestamp())
+        failed = sum(chance.random() < per_cent / 100 for _ in range(requests))
+        return Measured(at=at, value=100 * failed / requests, count=requests)
+
+    return written
+
+
+def steady(value: float) -> Written:
+    """A number about so high."""
+
+    def written(at: datetime) -> Measured:
+        return Measured(at=at, value=value * random.Random(at.timestamp()).uniform(0.95, 1.05))
+
+    return written
+
+
+def found(*ids: str) -> Written:
+    """A list of findings."""
+    return lambda at: Measured(at=at, value=float(len(ids)), found={id_: f"{id_} (high)" for id_ in ids})
+
+
+def nothing(said: str) -> Written:
+    """No data."""
+    return lambda at: Measured(at=at, value=None, said=said)
+
+
+class Scene:
+    """A deployment of Ana's that is watched, and a clock to move."""
+
+    def __init__(self, database: Database, *signals: Signal) -> None:
+        self.clock = ManualClock()
+        self.plan = WatchPlan(signals=signals or (ERRORS, LATENCY), baseline=1800)
+        self.source = ScriptedWatching(self.plan, clock=self.clock)
+        self.source.past = {"errors": rate(0.3), "latency": steady(120)}
+        self.source.now = {**self.source.past, "checkout": steady(0), "findings": found("CVE-1")}
+        self.ports: Ports = make_ports(database, clock=self.clock, watching=self.source)
+        self.runner = WatchRunner(self.ports)
+        self.id = 0
+        self.live_at = self.clock.now()
+
+    async def starts(self) -> None:
+        self.id = (await start(self.ports)).id
+        await self.runner.wake()
+
+    async def goes_live(self) -> None:
+        self.live_at = self.clock.now()
+        await checking.conclude(self.ports, self.id, Purpose.GO, user=ANA, delivery="go")
+        await self.runner.wake()
+
+    async def passes(self, minutes: float, *, step: float = 15) -> None:
+        for _ in range(round(minutes * 60 / step)):
+            self.clock.forward(seconds=step)
+            await self.runner.wake()
+
+    async def state(self) -> Deployment:
+        async with self.ports.database.read() as tx:
+            state = await self.ports.deployments.get(tx, self.id)
+        assert state is not None
+        return state
+
+    async def trigger(self, key: str) -> TriggerState | None:
+        trigger = (await self.state()).aftermath.triggers.get(key)
+        return None if trigger is None else trigger.state
+
+    async def verdict(self, name: str) -> tuple[Verdict, str]:
+        watch = (await self.state()).aftermath.watch
+        assert watch is not None
+        return watch.judged[name].verdict, watch.judged[name].said
+
+
+@pytest.fixture
+async def scene(database: Database) -> Scene:
+    return Scene(database)
+
+
+ERRORS_KEY, LATENCY_KEY = "significant-error-rate-increase", "performance-degradation"
+
+
+async def test_what_would_be_seen_is_said_before_go(scene: Scene) -> None:
+    await scene.starts()
+    watch = (await scene.state()).aftermath.watch
+    assert watch is not None
+    assert watch.begun_at is None
+    assert any("errors" in line and "min" in line for line in watch.power), watch.power
+
+
+async def test_a_clean_deploy_is_healthy_raises_nothing_and_is_told_once_at_the_end(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(61)
+    state = await scene.state()
+    assert state.aftermath.watch is not None
+    assert (state.aftermath.watch.verdict, state.aftermath.watch.running) == (Verdict.HEALTHY, False)
+    assert state.aftermath.triggers == {}
+    async with scene.ports.database.read() as tx:
+        taken = await samples.of(tx, scene.id)
+    told = [post.key for post in await posts_of(scene.ports, scene.id) if post.kind == "notice"]
+    assert [key.partition("-")[0] for key in told] == ["go", "watch"]
+    after = [one for one in taken["errors"] if one.at > state.aftermath.deployed.at]  # type: ignore[union-attr]
+    assert len(after) == 60
+
+
+async def test_errors_that_rise_raise_the_trigger_with_the_numbers(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(5)
+    scene.source.now["errors"] = rate(4)
+    await scene.passes(3)
+    state = await scene.state()
+    trigger = state.aftermath.triggers[ERRORS_KEY]
+    assert trigger.state is TriggerState.FIRING
+    finding = trigger.finding
+    assert finding["change"].startswith("errors 0.")
+    assert finding["requests"] >= 400
+    assert any("latency" in line for line in finding["unchanged"])
+    assert await scene.trigger(LATENCY_KEY) is None
+
+
+async def test_once_suspicious_it_looks_more_often_with_windows_as_short(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(5)
+    scene.source.looks.clear()
+    scene.source.now["errors"] = rate(2.2)
+    await scene.passes(2, step=5)
+    assert ("errors", 15.0) in scene.source.looks
+    assert ("latency", 15.0) not in scene.source.looks
+
+
+async def test_a_raised_trigger_stays_whatever_the_metric_does_and_notes_the_recovery(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["errors"] = rate(6)
+    await scene.passes(5)
+    scene.source.now["errors"] = rate(0.3)
+    await scene.passes(8)
+    trigger = (await scene.state()).aftermath.triggers[ERRORS_KEY]
+    assert trigger.state is TriggerState.FIRING
+    assert trigger.recovered_at is not None
+    assert "errors" in trigger.recovered
+
+
+async def test_a_baseline_without_an_error_that_jumps_is_seen(database: Database) -> None:
+    scene = Scene(database, ERRORS)
+    scene.source.past["errors"] = scene.source.now["errors"] = rate(0)
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["errors"] = rate(3)
+    await scene.passes(4)
+    assert await scene.trigger(ERRORS_KEY) is TriggerState.FIRING
+
+
+async def test_much_more_of_next_to_nothing_is_no_alarm(database: Database) -> None:
+    """+650 % on a handful of requests."""
+    scene = Scene(database, ERRORS)
+    scene.source.past["errors"] = rate(0, requests=3)
+    scene.source.now["errors"] = lambda at: Measured(
+        at=at, value=33.3 if at.minute % 7 == 0 == at.second else 0, count=3
+    )
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(30)
+    assert await scene.trigger(ERRORS_KEY) is None
+
+
+async def test_no_traffic_is_inconclusive_and_says_so(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["errors"] = lambda at: Measured(at=at, value=None, count=0, said="too few requests")
+    await scene.passes(5)
+    verdict, said = await scene.verdict("errors")
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "no traffic" in said
+    watch = (await scene.state()).aftermath.watch
+    assert watch is not None
+    assert watch.verdict is Verdict.INCONCLUSIVE
+
+
+async def test_a_source_that_is_gone_for_five_minutes_is_inconclusive_then_back(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(5)
+    assert (await scene.verdict("errors"))[0] is Verdict.HEALTHY
+    scene.source.now["errors"] = nothing("Prometheus does not answer")
+    await scene.passes(5)
+    assert (await scene.verdict("errors")) == (
+        Verdict.INCONCLUSIVE,
+        "no data in the last 3 samples: Prometheus does not answer",
+    )
+    scene.source.now["errors"] = rate(0.3)
+    await scene.passes(3)
+    assert (await scene.verdict("errors"))[0] is Verdict.HEALTHY
+    assert (await scene.state()).aftermath.triggers == {}
+
+
+async def test_without_a_baseline_nothing_is_healthy_and_nothing_is_called_for(scene: Scene) -> None:
+    scene.source.away = "Prometheus does not answer"
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["errors"] = rate(30)
+    await scene.passes(10)
+    assert (await scene.verdict("errors"))[0] is Verdict.INCONCLUSIVE
+    assert (await scene.state()).aftermath.triggers == {}
+
+
+async def test_a_restart_in_the_middle_goes_on_and_asks_for_what_it_missed(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["errors"] = scene.source.past["errors"] = lambda at: rate(
+        5 if at > scene.live_at + timedelta(minutes=3) else 0.3
+    )(at)
+    await scene.passes(2)
+    scene.clock.forward(minutes=10)
+    scene.runner = WatchRunner(scene.ports)
+    await scene.runner.start()
+    await scene.runner.wake()
+    trigger = (await scene.state()).aftermath.triggers[ERRORS_KEY]
+    since = datetime.fromisoformat(trigger.finding["since"])
+    assert since - scene.live_at <= timedelta(minutes=5)
+
+
+async def test_a_journey_must_fail_twice_in_a_row(database: Database) -> None:
+    scene = Scene(database, CHECKOUT)
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["checkout"] = lambda at: Measured(at=at, value=1.0, said="status is 500, not 200")
+    await scene.passes(1)
+    watch = (await scene.state()).aftermath.watch
+    assert watch is not None
+    assert watch.judged["checkout"].pending
+    scene.source.now["checkout"] = steady(0)
+    await scene.passes(1)
+    assert await scene.trigger("critical-functionality-failure") is None
+    scene.source.now["checkout"] = lambda at: Measured(at=at, value=1.0, said="status is 500, not 200")
+    await scene.passes(2)
+    trigger = (await scene.state()).aftermath.triggers["critical-functionality-failure"]
+    assert trigger.finding["said"] == "status is 500, not 200"
+
+
+async def test_only_a_finding_that_was_not_there_before_the_deploy_counts(database: Database) -> None:
+    scene = Scene(database, FINDINGS)
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(3)
+    assert (await scene.verdict("findings"))[0] is Verdict.HEALTHY
+    scene.source.now["findings"] = found("CVE-1", "CVE-2")
+    await scene.passes(1)
+    trigger = (await scene.state()).aftermath.triggers["security-vulnerability"]
+    assert trigger.finding["found"] == ["CVE-2 (high)"]
+
+
+async def test_the_same_rise_yesterday_and_another_deploy_are_named(scene: Scene) -> None:
+    await scene.starts()
+    other = await start(scene.ports, service="payments", version="v2")
+    await checking.conclude(scene.ports, other.id, Purpose.GO, user=ANA, delivery="go-other")
+    scene.clock.forward(minutes=4)
+    await scene.goes_live()
+    begun = scene.clock.now()
+
+    def risen(at: datetime) -> Measured:
+        late = timedelta(minutes=1) < at - begun or timedelta(minutes=1) < at - (begun - timedelta(days=1))
+        early = at < begun and at - (begun - timedelta(days=1)) > timedelta(hours=2)
+        return rate(5 if late and not early else 0.3)(at)
+
+    scene.source.past["errors"] = scene.source.now["errors"] = risen
+    await scene.passes(5)
+    said = (await scene.state()).aftermath.triggers[ERRORS_KEY].finding["contradicting"]
+    assert any("yesterday" in line for line in said), said
+    assert any("payments v2" in line for line in said), said
+
+
+async def test_two_processes_take_one_sample_each_minute(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    second = WatchRunner(scene.ports)
+    for _ in range(12):
+        scene.clock.forward(seconds=30)
+        await scene.runner.wake()
+        await second.wake()
+    async with scene.ports.database.read() as tx:
+        taken = (await samples.of(tx, scene.id))["errors"]
+    assert len([one for one in taken if one.at > scene.clock.now() - timedelta(minutes=6)]) == 6
+
+
+async def test_an_aborted_deployment_is_watched_no_longer(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await ending.abort(scene.ports, scene.id, user=ANA, reason="The wrong one", delivery="abort")
+    scene.source.looks.clear()
+    await scene.passes(3)
+    assert scene.source.looks == []
+    assert scene.source.forgotten == [scene.id]
+    assert (await scene.state()).phase is Phase.ABORTED
