@@ -14,6 +14,7 @@ from bot.checklists.sidecar import read_sidecar
 from bot.checks.catalogue import Catalogue
 from bot.checks.kind import seconds
 from bot.domain.checklist import Checklist, Group, Item, Section
+from bot.domain.signals import Form
 
 FOLDER = Path(__file__).parent.parent.parent / "checklists"
 LIBRARY = ChecklistLibrary([FOLDER])
@@ -48,8 +49,13 @@ def bound(process: Mapping[str, str], environment: str = "production") -> BoundC
 @pytest.mark.parametrize("environment", ["production", "staging"])
 @pytest.mark.parametrize("process", [{}, ADDRESSES], ids=["nothing filled in", "addresses"])
 def test_every_item_is_bound_and_nothing_is_wrong(environment: str, process: Mapping[str, str]) -> None:
-    bindings = bound(process, environment).bindings
+    found = bound(process, environment)
+    steps = {key: binding for key, binding in found.bindings.items() if key.startswith("rollback/")}
+    bindings = {key: binding for key, binding in found.bindings.items() if key not in steps}
     assert list(bindings) == [item.key for item in LIBRARY.load("production").items]
+    assert "rollback/verify-rollback" in steps
+    assert found.watch is not None
+    assert [signal.trigger for signal in found.watch.signals] == list(LIBRARY.load("production").triggers)
     machine = [b for b in bindings.values() if b.checks and not b.human]
     partly = [b for b in bindings.values() if b.checks and b.human]
     person = [b for b in bindings.values() if not b.checks]
@@ -85,9 +91,14 @@ def test_load_tests_are_forbidden_in_production_and_nowhere_else() -> None:
 
 def reference_checklist() -> Checklist:
     """A checklist with the items the reference binds."""
-    items = YAML(typ="safe", pure=True).load((FOLDER / "reference.yaml").read_text())["items"]
+    read = YAML(typ="safe", pure=True).load((FOLDER / "reference.yaml").read_text())
+    items = read["items"]
     made = tuple(Item(key=key, text=item["text"]) for key, item in items.items())
-    return Checklist(title="Reference", sections=(Section(title="R", groups=(Group(title="", items=made),)),))
+    return Checklist(
+        title="Reference",
+        sections=(Section(title="R", groups=(Group(title="", items=made),)),),
+        triggers=tuple(signal["trigger"] for signal in read["watch"]["signals"].values()),
+    )
 
 
 def test_the_reference_can_be_used_as_it_stands() -> None:
@@ -96,6 +107,8 @@ def test_the_reference_can_be_used_as_it_stands() -> None:
         file, reference_checklist(), CATALOGUE, duration=seconds, environment="production", process={}
     )
     kinds = {spec.kind for binding in found.bindings.values() for spec in binding.checks}
+    assert found.watch is not None
+    assert [signal.form for signal in found.watch.ready] == list(Form)
     assert kinds == {kind.name for kind in CATALOGUE.all()}
 
 
@@ -116,7 +129,11 @@ def test_the_reference_names_every_option_and_value_of_a_kind(kind: object) -> N
 def test_the_reference_names_every_key_of_the_form() -> None:
     text = (FOLDER / "reference.yaml").read_text()
     file = read_sidecar(FOLDER / "reference.yaml").content
-    for model in (type(file), type(file.defaults), type(next(iter(file.environments.values())))):
+    watch = file.watch
+    assert watch is not None
+    parts = (watch, watch.escalate, *watch.known_bad, watch.signals["errors"])
+    environment = next(iter(file.environments.values()))
+    for model in map(type, (file, file.defaults, environment, *parts)):
         for field in model.model_fields:
             assert f"{field}:" in text, f"{model.__name__}.{field}"
     for field in ("all", "human", "freshness", "cheap", "samples", "attempts", "timeout", "use", "id"):

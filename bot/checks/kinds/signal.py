@@ -124,11 +124,11 @@ def _sample(
 class FindingsParams(CallParams):
     """Where findings are listed, and which count."""
 
-    list: str = Field("findings", description="JMESPath to the list in the JSON answer.")
-    id: str = Field("id", description="JMESPath to a finding's id.")
-    severity_of: str = Field("severity", description="JMESPath to its severity.")
-    fixed_in: str = Field("fixed_in", description="JMESPath to the version that fixes it; empty: no fix.")
-    title: str = Field("package", description="JMESPath to what it is in.")
+    findings_at: str = Field("findings", description="JMESPath to the list in the JSON answer.")
+    id_at: str = Field("id", description="JMESPath to a finding's id.")
+    severity_at: str = Field("severity", description="JMESPath to its severity.")
+    fixed_at: str = Field("fixed_in", description="JMESPath to the version that fixes it; empty: no fix.")
+    title_at: str = Field("package", description="JMESPath to what it is in.")
     severity: Literal["low", "medium", "high", "critical"] = Field(
         "high", description="Severity from which a finding counts."
     )
@@ -154,7 +154,7 @@ class Findings(Kind[FindingsParams]):
 
     def problem(self, params: FindingsParams) -> str | None:
         """Expressions that are none."""
-        for name in ("list", "id", "severity_of", "fixed_in", "title"):
+        for name in ("findings_at", "id_at", "severity_at", "fixed_at", "title_at"):
             if wrong := expression_problem(name, getattr(params, name)):
                 return wrong
         return params.call_problem()
@@ -165,21 +165,21 @@ class Findings(Kind[FindingsParams]):
         if answer.status != 200:
             raise NoData(f"the list of findings answers with {answer.status}")
         try:
-            listed = extract(params.list, parsed(answer))
+            listed = extract(params.findings_at, parsed(answer))
         except json.JSONDecodeError as error:
             raise NoData("the list of findings is no JSON") from error
         if not isinstance(listed, list):
-            raise NoData(f"there is no list at “{params.list}”")
+            raise NoData(f"there is no list at “{params.findings_at}”")
         floor = SEVERITIES.index(params.severity)
         counted: dict[str, tuple[str, str]] = {}
         for one in listed:
-            id_, severity = extract(params.id, one), str(extract(params.severity_of, one) or "").casefold()
-            fixed = extract(params.fixed_in, one)
+            id_, severity = extract(params.id_at, one), str(extract(params.severity_at, one) or "").casefold()
+            fixed = extract(params.fixed_at, one)
             if not id_:
-                raise NoData(f"a finding has no id at “{params.id}”")
+                raise NoData(f"a finding has no id at “{params.id_at}”")
             rated = SEVERITIES.index(severity if severity in SEVERITIES else "unrated")
             if rated >= floor and fixed:
-                title = extract(params.title, one)
+                title = extract(params.title_at, one)
                 counted[str(id_)] = (
                     severity,
                     f"{id_} ({severity or 'unrated'}) in {title}, fixed in {fixed}",
