@@ -13,7 +13,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from bot.cli import rehearsal
 from bot.domain.errors import SamplesUnusable
+from bot.services.starting import DEFAULT_CHECKLIST
 from bot.watch.backtest import Figure, Replayed, Totals, replay_all, totals
 from bot.watch.history import Deploy, read
 
@@ -22,18 +24,41 @@ _GZIP = b"\x1f\x8b"
 
 def backtest(
     samples: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            metavar="SAMPLES.csv[.gz]",
+            metavar="[SAMPLES.csv[.gz]]",
             help="Samples with unit_id, metric, kind, idx, t_s, value; count and label if known.",
         ),
-    ],
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    prometheus: Annotated[
+        str, typer.Option(help="Ask this Prometheus how often each declared trigger would have fired.")
+    ] = "",
+    days: Annotated[float, typer.Option(min=0.1, max=400, help="How far back, with --prometheus.")] = 7,
+    checklist: Annotated[
+        str, typer.Option(help="Checklist whose watch is rehearsed, with --prometheus.")
+    ] = DEFAULT_CHECKLIST,
+    environment: Annotated[str, typer.Option(help="Environment, with --prometheus.")] = "production",
+    service: Annotated[str, typer.Option(help="Service, for ${service}, with --prometheus.")] = "service",
 ) -> None:
     """Replay deployments of the past and say which would have alarmed, when and by which series.
 
-    The delay is the number (idx) of the alarming sample: 0 is the sample at the deploy itself.
+    The delay is the number (idx) of the alarming sample: 0 is the sample at the deploy itself. With
+    --prometheus, a deploy of the service is pretended every hour of the last days, to say how often each
+    trigger that the checklist declares would have fired.
     """
+    if bool(prometheus) == (samples is not None):
+        raise typer.BadParameter("give a file of samples, or --prometheus URL", param_hint="SAMPLES")
+    if samples is None:
+        rehearsal.rehearse(
+            checklist,
+            environment=environment,
+            service=service,
+            prometheus=prometheus,
+            days=days,
+            as_json=as_json,
+        )
+        return
     replayed = replay_all(load(samples))
     if as_json:
         print(json.dumps(_json(replayed), indent=2, ensure_ascii=False))

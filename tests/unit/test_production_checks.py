@@ -133,7 +133,8 @@ def test_the_reference_names_every_key_of_the_form() -> None:
     assert watch is not None
     parts = (watch, watch.escalate, *watch.known_bad, watch.signals["errors"])
     environment = next(iter(file.environments.values()))
-    for model in map(type, (file, file.defaults, environment, *parts)):
+    for part in (file, file.defaults, environment, *parts):
+        model = type(part)
         for field in model.model_fields:
             assert f"{field}:" in text, f"{model.__name__}.{field}"
     for field in ("all", "human", "freshness", "cheap", "samples", "attempts", "timeout", "use", "id"):
