@@ -125,6 +125,14 @@ class Judge:
             and reading.suspicious
         )
 
+    def without_baseline(self) -> tuple[Signal, ...]:
+        """The series of which nothing is known from before the deploy."""
+        return tuple(
+            signal
+            for name, signal in self._signals.items()
+            if name in self._series and not any(one.value is not None for one in self._series[name].before)
+        )
+
     def opinions(self) -> dict[str, Opinion]:
         """What is to be said of each signal, by name."""
         return {name: self._opinion(signal) for name, signal in self._signals.items()}

@@ -91,15 +91,19 @@ class WatchRunner:
         async with self._ports.database.read() as tx:
             if not await watches.any_due(tx, at=now):
                 return
-        async with self._ports.database.write() as tx:
-            due = await watches.claim(tx, owner=self._owner, at=now, until=now + LEASE, most=CLAIMED)
         places = asyncio.Semaphore(AT_ONCE)
 
         async def one(watch: Due) -> None:
             async with places:
                 await self._serve(watch)
 
-        await asyncio.gather(*map(one, due))
+        due: Sequence[Due] = ()
+        while not due or len(due) == CLAIMED:
+            async with self._ports.database.write() as tx:
+                due = await watches.claim(tx, owner=self._owner, at=now, until=now + LEASE, most=CLAIMED)
+            if not due:
+                return
+            await asyncio.gather(*map(one, due))
 
     async def _serve(self, due: Due) -> None:
         try:
@@ -186,15 +190,7 @@ class WatchRunner:
         """Take the baseline, from before the deploy."""
         deployed = state.aftermath.deployed
         assert deployed is not None
-        taken: list[tuple[str, Measured]] = []
-        for signal in plan.ready:
-            for key, window in ((signal.name, plan.interval), (signal.name + FAST, plan.fast)):
-                try:
-                    past = await self._past(state, signal, plan, end=deployed.at, window=window)
-                except NoHistory as error:
-                    log.warning("no baseline of %s of %s: %s", signal.name, state.name, error)
-                    past = ()
-                taken.extend((key, one) for one in past if one.at <= deployed.at)
+        taken = await self._baseline(state, plan, plan.ready, deployed.at)
         labels = {signal.name: signal.label for signal in plan.ready}
         until = deployed.at + timedelta(seconds=plan.grace + plan.duration)
         grid_at = deployed.at + timedelta(seconds=plan.grace + plan.interval)
@@ -216,6 +212,9 @@ class WatchRunner:
         deployed, watch = state.aftermath.deployed, state.aftermath.watch
         assert deployed is not None
         judge = await self._judge(state, plan, deployed.at)
+        if now >= due.grid_at and judge.without_baseline():
+            await self._catch_up(state, plan, judge, deployed.at)
+            judge = await self._judge(state, plan, deployed.at)
         grid_at, interval = due.grid_at, timedelta(seconds=plan.interval)
         taken: list[tuple[str, Measured]] = []
         if now >= grid_at:
@@ -235,6 +234,30 @@ class WatchRunner:
         if judge.suspicious():
             next_at = min(grid_at, now + timedelta(seconds=plan.fast))
         await self._keep(state, plan, judge, taken, grid_at=grid_at, next_at=next_at, over=over)
+
+    async def _catch_up(
+        self, state: Deployment, plan: WatchPlan, judge: Judge, deployed_at: datetime
+    ) -> None:
+        """Ask again for the time before the deploy, where its source did not answer when it was live."""
+        taken = await self._baseline(state, plan, judge.without_baseline(), deployed_at)
+        if taken:
+            async with self._ports.database.write() as tx:
+                await samples.add(tx, state.id, taken)
+            self._judges.pop(state.id, None)
+
+    async def _baseline(
+        self, state: Deployment, plan: WatchPlan, signals: Sequence[Signal], deployed_at: datetime
+    ) -> list[tuple[str, Measured]]:
+        taken: list[tuple[str, Measured]] = []
+        for signal in signals:
+            for key, window in ((signal.name, plan.interval), (signal.name + FAST, plan.fast)):
+                try:
+                    past = await self._past(state, signal, plan, end=deployed_at, window=window)
+                except NoHistory as error:
+                    log.warning("no baseline of %s of %s yet: %s", signal.name, state.name, error)
+                    continue
+                taken.extend((key, one) for one in past if one.at <= deployed_at)
+        return taken
 
     async def _regular(
         self, state: Deployment, signal: Signal, plan: WatchPlan, *, since: datetime, now: datetime
@@ -270,6 +293,7 @@ class WatchRunner:
     ) -> None:
         """Write down what was seen and what it means, then raise what follows from it."""
         now, opinions = self._ports.clock.now(), judge.opinions()
+        facts: list[Fact] = []
         async with self._ports.database.write() as tx:
             await samples.add(tx, state.id, taken)
             before = await self._ports.deployments.get(tx, state.id, locked=True)
@@ -295,7 +319,8 @@ class WatchRunner:
         await self._raise(state, plan, judge, opinions)
         if over:
             await self._forget(state.id)
-        self._ports.bell.ring()
+        if facts:
+            self._ports.bell.ring()
 
     async def _raise(
         self, state: Deployment, plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select
+from sqlalchemy import Row, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.signals import Measured
@@ -29,16 +30,11 @@ async def add(tx: AsyncConnection, deployment_id: int, taken: Iterable[tuple[str
     ]
     if not rows:
         return
-    for signal in {row["signal"] for row in rows}:
-        instants = [row["at"] for row in rows if row["signal"] == signal]
-        await tx.execute(
-            delete(samples).where(
-                samples.c.deployment_id == deployment_id,
-                samples.c.signal == signal,
-                samples.c.at.in_(instants),
-            )
-        )
-    await tx.execute(insert(samples), rows)
+    made = (sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert)(samples)
+    newer = {name: made.excluded[name] for name in ("value", "count", "said")}
+    await tx.execute(
+        made.on_conflict_do_update(index_elements=["deployment_id", "signal", "at"], set_=newer), rows
+    )
 
 
 async def of(tx: AsyncConnection, deployment_id: int, signal: str | None = None) -> dict[str, list[Measured]]:

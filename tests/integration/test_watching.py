@@ -250,6 +250,19 @@ async def test_without_a_baseline_nothing_is_healthy_and_nothing_is_called_for(s
     assert (await scene.state()).aftermath.triggers == {}
 
 
+async def test_a_baseline_that_could_not_be_had_is_asked_for_again(scene: Scene) -> None:
+    scene.source.away = "Prometheus does not answer"
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(3)
+    scene.source.away = ""
+    await scene.passes(3)
+    assert (await scene.verdict("errors"))[0] is Verdict.HEALTHY
+    scene.source.now["errors"] = rate(6)
+    await scene.passes(4)
+    assert await scene.trigger(ERRORS_KEY) is TriggerState.FIRING
+
+
 async def test_a_restart_in_the_middle_goes_on_and_asks_for_what_it_missed(scene: Scene) -> None:
     await scene.starts()
     await scene.goes_live()

@@ -69,19 +69,22 @@ class PrometheusSignal(Kind[PrometheusParams]):
         """The value now. Raises NoData without series, samples or traffic, Broken for a bad query."""
         prometheus = Prometheus(context, params.url, params)
         version = re.escape(context.version) or ANY_VERSION
-        count: float | None = None
+        query, count = params.filled(params.query, version), None
         if params.count:
-            found = await prometheus.query(params.filled(params.count, version))
-            count = reduced(found, "only", what="count") if found else 0.0
+            found, counted = await asyncio.gather(
+                prometheus.query(query), prometheus.query(params.filled(params.count, version))
+            )
+            count = reduced(counted, "only", what="count") if counted else 0.0
             if math.isnan(count) or count < params.least:
                 raise NoData(f"{show(count)} requests, too few to judge by")
-        query = params.filled(params.query, version)
-        value = reduced(await prometheus.query(query), "only", what="the query")
+        else:
+            # Requests in the window prove that samples still come; without them that is to be asked.
+            found, age = await asyncio.gather(prometheus.query(query), prometheus.age(query))
+            if found and (age is None or age > max(params.window * 2, 30.0)):
+                raise NoData(f"its samples stopped coming {f'{age:.0f} s ago' if age else 'a while ago'}")
+        value = reduced(found, "only", what="the query")
         if math.isnan(value):
             raise NoData("the query gives NaN")
-        age = await prometheus.age(query)
-        if age is None or age > max(params.window * 2, 30.0):
-            raise NoData(f"its samples stopped coming {f'{age:.0f} s ago' if age else 'a while ago'}")
         values: dict[str, Any] = {"value": value}
         if count is not None:
             values["count"] = round(count)

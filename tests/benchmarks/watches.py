@@ -1,0 +1,102 @@
+"""What a thousand watches cost: sampled each minute over HTTP from a real Prometheus, judged, and written.
+
+The reference is one core for a minute. The processor time is this process's, with everything a sample takes:
+the claim, the questions to Prometheus, the detector, the transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from bot.checklists.library import ChecklistLibrary
+from bot.domain.verification import Purpose
+from bot.services import checking
+from bot.services.sampling import SidecarWatching
+from bot.services.verifying import SidecarVerifier
+from bot.services.watching import WatchRunner
+from bot.storage import migrating
+from bot.storage.database import Database
+from tests.makers import ANA, ManualClock, make_ports, start
+from tests.servers.prometheus import prometheus_server
+
+WATCHES, MINUTES = 1000, 3
+
+_CHECKLIST = """
+# Deployment
+## Deploy
+- [ ] Verify deployment
+## Rollback Plan
+### Triggers
+- Performance degradation
+- Significant error rate increase
+"""
+_SIDECAR = """
+version: 1
+allow: ["{url}"]
+watch:
+  baseline: 30m
+  signals:
+    latency:
+      trigger: Performance degradation
+      measure: latency_ms
+      series:
+        kind: signal.prometheus
+        url: "{url}"
+        query: "1000 * max(max_over_time(steady_seconds[$interval]))"
+        count: "60 * max(max_over_time(traffic_rate[$interval]))"
+    errors:
+      trigger: Significant error rate increase
+      measure: error_pct
+      series:
+        kind: signal.prometheus
+        url: "{url}"
+        query: "100 * max(max_over_time(quiet_ratio[$interval]))"
+        count: "60 * max(max_over_time(traffic_rate[$interval]))"
+"""
+
+
+async def watches() -> list[str]:
+    """The figures, a line each."""
+    with TemporaryDirectory(prefix="bench") as name:
+        folder = Path(name)
+        with prometheus_server(folder) as server:
+            (folder / "production.md").write_text(_CHECKLIST)
+            (folder / "production.yaml").write_text(_SIDECAR.replace("{url}", server.url))
+            database = Database(f"sqlite:///{folder}/watches.db")
+            await migrating.upgrade(database)
+            clock = ManualClock(at=datetime.now(UTC))  # Prometheus' history ends there
+            verifier = SidecarVerifier(ChecklistLibrary([folder]), clock, process={})
+            source = SidecarWatching(verifier)
+            ports = make_ports(database, clock=clock, watching=source)  # type: ignore[arg-type]
+            runner = WatchRunner(ports)
+            for number in range(WATCHES):
+                state = await start(ports, service=f"shop-{number}")
+                await checking.conclude(ports, state.id, Purpose.GO, user=ANA, delivery=f"go-{number}")
+            await runner.wake()
+            spent, took = [], []
+            for _ in range(MINUTES):
+                clock.forward(seconds=60)
+                began, used = time.perf_counter(), time.process_time()
+                await runner.wake()
+                took.append(time.perf_counter() - began)
+                spent.append(time.process_time() - used)
+            async with database.read() as tx:
+                judged = [
+                    state
+                    for state in await ports.deployments.open(tx, "T0TEAM00001")
+                    if state.aftermath.watch is not None and len(state.aftermath.watch.judged) == 2
+                ]
+            assert len(judged) == WATCHES, len(judged)
+            await runner.stop()
+            for state in judged:
+                await source.forget(state.id)
+            await database.close()
+    most = max(spent)
+    return [
+        f"{WATCHES} watches of two signals sampled each minute: {100 * most / 60:.0f} % of one core "
+        f"({most:.1f} s of processor time, {max(took):.1f} s until all were written); "
+        f"{1000 * most / WATCHES / 2:.2f} ms a sample"
+    ]
