@@ -51,8 +51,14 @@ class Conduct:
     auth: bool = True
     #: Whether anything is limited.
     rate_limit: bool = True
-    #: The share of requests that fail.
+    #: The shares of requests that fail: of one switch, and of another, so that each can be mended by itself.
     errors: float = 0.0
+    failing: float = 0.0
+    #: How much later the answers come, in milliseconds, and the share of those that do.
+    delay_ms: float = 0.0
+    delay_share: float = 1.0
+    #: Whether people can order.
+    checkout: bool = True
     workers: int = 2
 
     def change(self, **changed: Any) -> None:
