@@ -24,7 +24,7 @@ _ALERTS = (
     "DatabaseDown",
 )
 #: What a watch asks: failed requests in per cent, requests, and the 95th percentile in milliseconds, each
-#: over the time it puts for `$interval`. Without any traffic the first and the last are NaN, not a good number.
+#: over the time it puts for `$interval`. Without any traffic the first and the last are NaN: no good number.
 _FAILED = f'increase(http_requests_total{{job="{SERVICE}",status=~"5.."}}[$interval])'
 _REQUESTS = f'increase(http_requests_total{{job="{SERVICE}"}}[$interval])'
 _BUCKETS = f'increase(http_request_duration_seconds_bucket{{job="{SERVICE}"}}[$interval])'

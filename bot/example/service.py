@@ -145,6 +145,8 @@ class ExampleService:
             control_key=self._secrets["control_key"],
             account=self.account["name"],
             password=self.account["password"],
+            version=self.version,
+            commit=self.repository.commit(self.version),
             database_dsn=self.postgres.dsn(OWNER) if self.postgres else None,
             redis_dsn=self.redis.dsn if self.redis else None,
             configured=self.configured,
@@ -153,7 +155,6 @@ class ExampleService:
         # The package may not be installed, only be where we were started.
         root = Path(__file__).parents[2]
         await self.programs.start("shop", argv, ready=lambda: answers(self.shop_port, "/version"), cwd=root)
-        await self.change_shop(version=self.version, commit=self.repository.commit(self.version))
 
     async def _start_prometheus(self) -> None:
         if not Prometheus.installed():

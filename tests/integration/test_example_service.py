@@ -341,7 +341,9 @@ async def test_a_release_is_measured_by_itself(example: Example) -> None:
     await example.service.deploy("v1.4.1")
     try:
         async with asyncio.timeout(20):
-            while "v1.4.1" not in await measured(example, "DEPLOYBOT_LATENCY_QUERY", by="version"):
+            while "v1.4.1" not in await measured(  # noqa: ASYNC110 - of another process
+                example, "DEPLOYBOT_LATENCY_QUERY", by="version"
+            ):
                 await asyncio.sleep(0.5)
         assert (await measured(example, "DEPLOYBOT_ERRORS_QUERY", by="version"))["v1.4.1"] == 0
         requests = await measured(example, "DEPLOYBOT_REQUESTS_QUERY", over="30s", by="version")

@@ -23,6 +23,9 @@ class Settings:
     #: The account that may log in.
     account: str
     password: str
+    #: The release that is deployed at the start, and its commit.
+    version: str
+    commit: str
     #: PostgreSQL and Redis; None where they are left out.
     database_dsn: str | None
     redis_dsn: str | None
@@ -45,8 +48,8 @@ class Settings:
 class Conduct:
     """How the shop behaves right now."""
 
-    version: str = "v0"
-    commit: str = ""
+    version: str
+    commit: str
     #: Whether the API asks for a token.
     auth: bool = True
     #: Whether anything is limited.
