@@ -188,6 +188,31 @@ async def test_an_alert_reaches_the_receiver(example: Example) -> None:
     assert (outcome, said.split(" in ")[0]) == (Outcome.PASS, "delivered to storefront-team")
 
 
+async def test_the_traffic_is_in_the_metrics_and_in_no_checks_way(example: Example) -> None:
+    async def check(item: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot", "check", "production"),
+            *("--environment", "production", "--service", "storefront", "--section", item),
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, **example.environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, said.decode()
+
+    for found in await asyncio.gather(
+        check("Error rates"),
+        check("API response times"),
+        check("Rate limiting is properly configured"),
+        check("Rate limiting is working"),
+        check("Authentication works"),
+        check("Alerts are configured"),
+    ):
+        assert found[0] == 0, found[1]
+
+
 # ── breaking and mending ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -518,6 +543,11 @@ async def test_stopping_the_bot_leaves_nothing_running(tmp_path: Path) -> None:
         pids = local.programs()
         assert {"nginx", "postgres", "redis", "shop", "prometheus", "alertmanager"} <= _alive(pids)
         assert "/deploy start storefront v1.4.2 production" in local.said
+        file = local.record.parent / "alertmanager" / "alertmanager.yml"
+        (bot,) = json.loads(file.read_text())["receivers"][1]["webhook_configs"]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/hooks/alertmanager", bot["url"])
+        assert bot["http_config"]["authorization"]["credentials"]
+        assert file.stat().st_mode & 0o077 == 0, "nobody else reads the token"
         process.send_signal(signal.SIGTERM)
         await process.communicate()
         assert process.returncode == 0
