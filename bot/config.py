@@ -40,6 +40,8 @@ class Settings(BaseSettings):
     #: Address and port of the health pages and of HTTP delivery.
     host: str = Field(default="0.0.0.0", alias="HOST")
     port: int = Field(default=3000, alias="PORT", ge=0, le=65535)
+    #: What other systems authenticate with when they post alerts to `/hooks/…`; without it they cannot.
+    hook_token: SecretStr = Field(default=SecretStr(""), alias="DEPLOYBOT_HOOK_TOKEN")
     #: How much is logged.
     log_level: str = Field(default="INFO", alias="LOG_LEVEL", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
 
@@ -55,6 +57,7 @@ class Settings(BaseSettings):
             "slack_bot_token": self.slack_bot_token,
             "slack_app_token": self.slack_app_token,
             "slack_signing_secret": self.slack_signing_secret,
+            "hook_token": self.hook_token,
         }
         revealed = {name: value.get_secret_value() for name, value in own.items()}
         password = unquote(urlsplit(self.database_url).password or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from bot.example.running import Example, example_service
 from bot.example.service import ENVIRONMENT, SERVICE
 from bot.services.ports import ShiftedClock
 from bot.slack.manifest import manifest
+from bot.web.hooks import ALERTMANAGER_PATH
 from bot.workspace.server import Workspace
 
 DATABASE = Path("deploybot.db")
@@ -65,12 +67,14 @@ async def _local(settings: Settings, host: str, port: int, state: Path, example_
         stack.push_async_callback(workspace.stop)
         url = await workspace.start(host, port)
         installed = workspace.install(manifest(command=settings.command))
+        hook_token = settings.hook_token.get_secret_value() or secrets.token_urlsafe(24)
         application = Application(
             settings.model_copy(
                 update={
                     "slack_bot_token": SecretStr(installed.bot_token),
                     "slack_app_token": SecretStr(installed.app_token),
                     "slack_api_url": installed.api_url,
+                    "hook_token": SecretStr(hook_token),
                     "host": "127.0.0.1",
                     "port": 0,
                 }
@@ -80,6 +84,10 @@ async def _local(settings: Settings, host: str, port: int, state: Path, example_
         )
         stack.push_async_callback(application.stop)
         await application.start()
+        if example is not None:
+            # Only now: the bot takes any free port.
+            hook = f"http://127.0.0.1:{application.port}{ALERTMANAGER_PATH}"
+            await example.service.deliver_alerts_to(hook, hook_token)
         start = f"{settings.command} start"
         if example is not None:
             start += f" {SERVICE} {example.service.version} {ENVIRONMENT}"

@@ -213,6 +213,15 @@ class StorageFailed(DeploybotError):
         )
 
 
+class InboundUnusable(DeploybotError):
+    """An alert of another system in the wrong form; the first problem is told, all are kept."""
+
+    def __init__(self, problems: tuple[str, ...], *, advice: str) -> None:
+        self.problems = problems
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"This alert can't be used: {problems[0]}{more}. {advice}.")
+
+
 class BotNotInChannel(DeploybotError):
     """A channel the bot cannot post to."""
 

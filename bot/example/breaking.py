@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import asyncpg
@@ -12,12 +14,23 @@ import asyncpg
 from bot.example.nginx import Nginx
 from bot.example.postgres import OWNER, Postgres, Statements
 from bot.example.programs import ExampleTrouble
-from bot.example.service import ExampleService
+from bot.example.service import ExampleService, Finding
 
 #: Calls of the slow statement before the switch counts as thrown: checks leave out what was called seldom.
 SLOW_CALLS = 12
 #: Requests that follow a change of the error rate, so that rates over a minute or more show it.
 BURST = 2400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dial:
+    """How much something is broken."""
+
+    name: str
+    unit: str
+    #: Unless another amount is asked for.
+    usual: float
+    most: float
 
 
 class Switch(ABC):
@@ -26,10 +39,26 @@ class Switch(ABC):
     name: ClassVar[str]
     #: What it does, for the page.
     about: ClassVar[str]
+    dials: ClassVar[tuple[Dial, ...]] = ()
 
     def __init__(self, service: ExampleService) -> None:
         self.service = service
         self.broken = False
+        #: By the name of the dial.
+        self.amounts = {dial.name: dial.usual for dial in self.dials}
+
+    def turned(self, amounts: Mapping[str, float]) -> dict[str, float]:
+        """The amounts with these among them, the others as usual. Raises ExampleTrouble."""
+        dials = {dial.name: dial for dial in self.dials}
+        for name, amount in amounts.items():
+            if name not in dials:
+                raise ExampleTrouble(
+                    f"“{self.name}” has no dial “{name}”: it has {', '.join(dials) or 'none'}"
+                )
+            if not 0 < amount <= dials[name].most:
+                most, unit = dials[name].most, dials[name].unit
+                raise ExampleTrouble(f"{name} must be more than 0 and no more than {most:g} {unit}")
+        return {dial.name: amounts.get(dial.name, dial.usual) for dial in self.dials}
 
     def problem(self) -> str | None:
         """Why it cannot be thrown: the part it breaks is left out."""
@@ -212,6 +241,73 @@ class Errors(_ShopSwitch):
             await self.service.traffic.burst(3 * BURST)
 
 
+class ErrorRate(Switch):
+    """What a watch sees after a bad release: errors, at the usual traffic."""
+
+    name = "error-rate"
+    about = "Fail a share of the requests with 500, as a bad release does."
+    dials = (Dial(name="share", unit="%", usual=5, most=100),)
+
+    async def throw(self) -> None:
+        """Fail."""
+        await self.service.change_shop(failing=self.amounts["share"] / 100)
+
+    async def mend(self) -> None:
+        """Succeed."""
+        await self.service.change_shop(failing=0)
+
+
+class Latency(Switch):
+    """Likewise: everything works, but late."""
+
+    name = "latency"
+    about = "Answer a share of the requests later."
+    dials = (
+        Dial(name="delay", unit="ms", usual=200, most=4000),
+        Dial(name="share", unit="%", usual=100, most=100),
+    )
+
+    async def throw(self) -> None:
+        """Wait before answering."""
+        share = self.amounts["share"] / 100
+        await self.service.change_shop(delay_ms=self.amounts["delay"], delay_share=share)
+
+    async def mend(self) -> None:
+        """Answer at once."""
+        await self.service.change_shop(delay_ms=0)
+
+
+class Checkout(_ShopSwitch):
+    """A critical function, of little weight in the overall error rate."""
+
+    name = "checkout"
+    about = "Let nobody order: 500 for the total and for orders, everything else works."
+    _broken: ClassVar[dict[str, Any]] = {"checkout": False}
+    _whole: ClassVar[dict[str, Any]] = {"checkout": True}
+
+
+class Vulnerability(Switch):
+    """What a scanner of dependencies finds after the release is out."""
+
+    name = "vulnerability"
+    about = "Find a new vulnerability in what the shop depends on."
+    #: Made up, as its year and its package are.
+    _finding: ClassVar[Finding] = {
+        "id": "CVE-2099-10418",
+        "package": "teapot-client",
+        "severity": "high",
+        "fixed_in": "2.7.1",
+    }
+
+    async def throw(self) -> None:
+        """Have the scanner find it."""
+        self.service.findings.append(self._finding)
+
+    async def mend(self) -> None:
+        """Have it fixed."""
+        self.service.findings.remove(self._finding)
+
+
 SWITCHES: tuple[type[Switch], ...] = (
     Certificate,
     Headers,
@@ -222,6 +318,10 @@ SWITCHES: tuple[type[Switch], ...] = (
     RateLimit,
     Errors,
     Down,
+    ErrorRate,
+    Latency,
+    Checkout,
+    Vulnerability,
 )
 
 
@@ -232,13 +332,16 @@ class Breaker:
         self.switches = {switch.name: switch(service) for switch in SWITCHES}
         self._lock = asyncio.Lock()
 
-    async def throw(self, name: str) -> None:
-        """Break something; nothing happens where it is broken already. Raises ExampleTrouble."""
-        await self._turn(name, True)
+    async def throw(self, name: str, **amounts: float) -> None:
+        """Break something, by so much where it has dials; nothing happens where it is just so already.
+
+        Raises ExampleTrouble.
+        """
+        await self._turn(name, True, amounts)
 
     async def mend(self, name: str) -> None:
         """Mend it; nothing happens where it is whole. Raises ExampleTrouble."""
-        await self._turn(name, False)
+        await self._turn(name, False, {})
 
     async def rest(self) -> None:
         """Stop what switches have running."""
@@ -246,16 +349,18 @@ class Breaker:
         assert isinstance(slow, SlowQuery)
         await slow.rest()
 
-    async def _turn(self, name: str, broken: bool) -> None:
+    async def _turn(self, name: str, broken: bool, amounts: Mapping[str, float]) -> None:
         switch = self.switches.get(name)
         if switch is None:
             raise ExampleTrouble(f"there is no switch “{name}”: there are {', '.join(self.switches)}")
         why = switch.problem()
         if why is not None:
             raise ExampleTrouble(f"“{name}” cannot be used: {why}")
+        turned = switch.turned(amounts)
         async with self._lock:
-            if switch.broken is broken:
+            if switch.broken is broken and (not broken or switch.amounts == turned):
                 return
+            switch.amounts = turned
             try:
                 await (switch.throw() if broken else switch.mend())
             except (OSError, asyncpg.PostgresError, TimeoutError) as error:

@@ -13,6 +13,26 @@ from bot.example.service import SERVICE, ExampleService
 
 #: The memory limit in the manifest, in bytes.
 _MEMORY_LIMIT = 256 * 1024 * 1024
+#: Alerting rules of the repository.
+_ALERTS = (
+    "Watchdog",
+    "HighErrorRate",
+    "HighLatency",
+    "CheckoutFails",
+    "StorefrontDown",
+    "ProbeFailed",
+    "DatabaseDown",
+)
+#: What a watch asks: failed requests in per cent, requests, and the 95th percentile in milliseconds, each
+#: over the time it puts for `$interval`. Without any traffic the first and the last are NaN: no good number.
+_FAILED = f'increase(http_requests_total{{job="{SERVICE}",status=~"5.."}}[$interval])'
+_REQUESTS = f'increase(http_requests_total{{job="{SERVICE}"}}[$interval])'
+_BUCKETS = f'increase(http_request_duration_seconds_bucket{{job="{SERVICE}"}}[$interval])'
+_WATCHED = {
+    "DEPLOYBOT_ERRORS_QUERY": f"100 * sum({_FAILED}) / sum({_REQUESTS})",
+    "DEPLOYBOT_REQUESTS_QUERY": f"sum({_REQUESTS})",
+    "DEPLOYBOT_LATENCY_QUERY": f"1000 * histogram_quantile(0.95, sum by (le) ({_BUCKETS}))",
+}
 _JOURNEYS: dict[str, list[dict[str, Any]]] = {
     "DEPLOYBOT_JOURNEYS": [
         {"goto": "/"},
@@ -97,6 +117,9 @@ def _shop(service: ExampleService) -> dict[str, str]:
         "DEPLOYBOT_RATE_LIMIT": "10",
         "DEPLOYBOT_RATE_LIMIT_WINDOW": "10s",
         "DEPLOYBOT_BURST": "20",
+        # What nobody can do without: the total of an order before it is placed.
+        "DEPLOYBOT_CHECKOUT_URL": f"{base}/shop/checkout.json?product_id=7",
+        "DEPLOYBOT_FINDINGS_URL": service.findings_url,
         "DEPLOYBOT_OPENAPI_URL": f"{base}/openapi.json",
         "DEPLOYBOT_DOCS_URL": f"{base}/docs",
         "DEPLOYBOT_LATENCY_URL": f"{base}/shop/products.json",
@@ -133,13 +156,14 @@ def _metrics(url: str, jobs: Iterable[str]) -> dict[str, str]:
     found = {
         "DEPLOYBOT_PROMETHEUS_URL": url,
         "DEPLOYBOT_PROMETHEUS_JOB": SERVICE,
-        "DEPLOYBOT_ALERT_NAMES": "Watchdog,HighErrorRate,HighLatency,StorefrontDown,ProbeFailed,DatabaseDown",
+        "DEPLOYBOT_ALERT_NAMES": ",".join(_ALERTS),
         "DEPLOYBOT_WORKERS_QUERY": f"sum(workers_running{job})",
         # As in a rolling deployment: half of the workers stay.
         "DEPLOYBOT_WORKERS_DOWN": "2",
         "DEPLOYBOT_WORKERS_UP": "2",
         "DEPLOYBOT_RESOURCES_QUERY": f"max(process_resident_memory_bytes{job}) / {_MEMORY_LIMIT}",
     }
+    found |= _WATCHED
     if "postgres" in jobs:
         found["DEPLOYBOT_DATABASE_RULES"] = "DatabaseDown"
         found["DEPLOYBOT_DATABASE_SERIES"] = "pg_up,pg_stat_database_numbackends"

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.example.breaking import Breaker
+from bot.example.breaking import Breaker, Dial
 from bot.example.programs import LOOPBACK, ExampleTrouble
 from bot.example.repository import RELEASES
 from bot.example.service import ExampleService
@@ -26,7 +26,7 @@ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem aut
 li {{ display: flex; gap: 1rem; align-items: center; padding: .4rem 0; border-bottom: 1px solid #ddd; }}
 li span {{ flex: 1; }} ul {{ padding: 0; list-style: none; }}
 button {{ min-width: 6rem; padding: .3rem .8rem; }} .broken b {{ color: #b91c1c; }}
-form {{ display: inline; margin: 0; }} small {{ color: #666; }}
+form {{ display: inline; margin: 0; }} input {{ width: 4.5rem; }} small {{ color: #666; }}
 @media (prefers-color-scheme: dark) {{
   body {{ background: #111; color: #eee; }} a {{ color: #93c5fd; }} .broken b {{ color: #f87171; }}
 }}
@@ -37,7 +37,8 @@ form {{ display: inline; margin: 0; }} small {{ color: #666; }}
 <h2>Release</h2><p>Running: <b>{version}</b> {releases}</p>
 <h2>Workers</h2><p>Running: <b>{workers}</b> {scales}</p>
 <h2>Left out</h2><ul>{left_out}</ul>
-<p><small><a href="/state">State</a> · <a href="/alerts">Alerts received</a></small></p>
+<p><small><a href="/state">State</a> · <a href="/alerts">Alerts received</a> ·
+<a href="/findings">Vulnerabilities found</a></small></p>
 </html>"""
 
 
@@ -61,6 +62,7 @@ class ControlPage:
                 web.post("/mend/{name}", self._mend),
                 web.post("/deploy/{version}", self._deploy),
                 web.post("/scale/{workers}", self._scale),
+                web.get("/findings", self._findings),
                 web.get("/alerts", self._received),
                 web.post("/alerts", self._receive),
             ]
@@ -81,7 +83,12 @@ class ControlPage:
         for switch in self._breaker.switches.values():
             word, path = ("Mend", "mend") if switch.broken else ("Break", "break")
             why = switch.problem()
-            button = f"<small>{html.escape(why)}</small>" if why else _button(f"/{path}/{switch.name}", word)
+            dials = "" if switch.broken else "".join(_input(dial) for dial in switch.dials)
+            button = (
+                f"<small>{html.escape(why)}</small>"
+                if why
+                else _button(f"/{path}/{switch.name}", word, before=dials)
+            )
             state = ' class="broken"' if switch.broken else ""
             about = html.escape(switch.about)
             rows.append(f"<li{state}><b>{switch.name}</b><span>{about}</span>{button}</li>")
@@ -108,7 +115,12 @@ class ControlPage:
             "base_url": self._service.base_url,
             "left_out": self._service.left_out,
             "switches": {
-                name: {"broken": switch.broken, "about": switch.about, "problem": switch.problem()}
+                name: {
+                    "broken": switch.broken,
+                    "about": switch.about,
+                    "problem": switch.problem(),
+                    "amounts": switch.amounts,
+                }
                 for name, switch in self._breaker.switches.items()
             },
         }
@@ -116,7 +128,12 @@ class ControlPage:
     # ── what people do ───────────────────────────────────────────────────────────────────────────────────
 
     async def _throw(self, request: web.Request) -> web.Response:
-        return await self._do(request, lambda: self._breaker.throw(request.match_info["name"]))
+        given = {**request.query, **await request.post()}
+        try:
+            amounts = {name: float(str(text)) for name, text in given.items()}
+        except ValueError:
+            return web.json_response({"error": "how much must be a number"}, status=400)
+        return await self._do(request, lambda: self._breaker.throw(request.match_info["name"], **amounts))
 
     async def _mend(self, request: web.Request) -> web.Response:
         return await self._do(request, lambda: self._breaker.mend(request.match_info["name"]))
@@ -139,7 +156,11 @@ class ControlPage:
             raise web.HTTPSeeOther("/")
         return web.json_response(self.state())
 
-    # ── alerts ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── findings and alerts ──────────────────────────────────────────────────────────────────────────────
+
+    async def _findings(self, _: web.Request) -> web.Response:
+        """What a scanner of dependencies found."""
+        return web.json_response({"findings": [dict(finding) for finding in self._service.findings]})
 
     async def _receive(self, request: web.Request) -> web.Response:
         """Alertmanager tells of alerts."""
@@ -165,5 +186,11 @@ async def _from_here(
     return await handler(request)
 
 
-def _button(path: str, word: str) -> str:
-    return f'<form method="post" action="{html.escape(path)}"><button>{html.escape(word)}</button></form>'
+def _button(path: str, word: str, *, before: str = "") -> str:
+    button = f"<button>{html.escape(word)}</button>"
+    return f'<form method="post" action="{html.escape(path)}">{before}{button}</form>'
+
+
+def _input(dial: Dial) -> str:
+    given = f'name="{dial.name}" value="{dial.usual:g}" max="{dial.most:g}"'
+    return f'<label>{dial.name} <input type="number" min="1" {given}> {html.escape(dial.unit)}</label> '

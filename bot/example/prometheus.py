@@ -10,8 +10,9 @@ from typing import Any
 
 from bot.example.programs import LOOPBACK, Programs, answers, find, free_port
 
-#: Seconds between two scrapes: short, so that what was broken shows soon.
-SCRAPE_S = 2
+#: Seconds between two scrapes: short, so that what was broken shows soon. The service itself is scraped more
+#: often: a rate needs two samples, and a watch may look at no more than a few seconds.
+SCRAPE_S, SERVICE_SCRAPE_S = 2, 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Job:
     params: Mapping[str, Sequence[str]] = field(default_factory=dict)
     #: Shown as the instance instead of the address.
     instance: str = ""
+    every_s: int = SCRAPE_S
 
 
 class Exporters:
@@ -157,6 +159,8 @@ def _scrape(job: Job, service: str) -> dict[str, Any]:
     labels = {"service": service} | ({"instance": job.instance} if job.instance else {})
     return {
         "job_name": job.name,
+        "scrape_interval": f"{job.every_s}s",
+        "scrape_timeout": f"{job.every_s}s",
         "metrics_path": job.path,
         "params": dict(job.params),
         "static_configs": [{"targets": [f"{LOOPBACK}:{job.port}"], "labels": labels}],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,7 +97,16 @@ class Repository:
             await self._git("checkout", "--quiet", "main")
         except (ExampleTrouble, OSError):
             return False
-        return set(tags) == set(RELEASES) and not changed.strip()
+        return set(tags) == set(RELEASES) and not changed.strip() and self._is_current()
+
+    def _is_current(self) -> bool:
+        """Whether the newest release is as we would make it: this program may be newer than the checkout."""
+        try:
+            return all(
+                target.read_text() == self._text(source, VERSION) for source, target in self._files(VERSION)
+            )
+        except OSError:
+            return False
 
     async def _release(self, version: str) -> None:
         self._lay_out(version)
@@ -107,19 +117,25 @@ class Repository:
 
     def _lay_out(self, version: str) -> None:
         """The files of a release."""
-        later = RELEASES[version].without
+        for later in RELEASES[version].without:
+            (self.folder / "migrations" / "versions" / later).unlink(missing_ok=True)
+        for source, target in self._files(version):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(self._text(source, version))
+        shutil.copytree(PROJECT / "web", self.folder / "web", dirs_exist_ok=True)
+
+    def _files(self, version: str) -> Iterator[tuple[Path, Path]]:
+        """What the files of a release are made of, and where they belong; what browsers load left out."""
         for source in sorted(PROJECT.rglob("*")):
             relative = source.relative_to(PROJECT)
             if source.is_dir() or "__pycache__" in relative.parts or relative.parts[0] == "web":
                 continue
-            target = self.folder / relative.with_name(_NAMES.get(relative.name, relative.name))
-            if relative.name in later:
-                target.unlink(missing_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            text = source.read_text().replace("{{version}}", version)
-            target.write_text(_changes_until(text, version) if relative.name == "CHANGELOG.md" else text)
-        shutil.copytree(PROJECT / "web", self.folder / "web", dirs_exist_ok=True)
+            if relative.name not in RELEASES[version].without:
+                yield source, self.folder / relative.with_name(_NAMES.get(relative.name, relative.name))
+
+    def _text(self, source: Path, version: str) -> str:
+        text = source.read_text().replace("{{version}}", version)
+        return _changes_until(text, version) if source.name == "CHANGELOG.md" else text
 
     async def _git(self, *arguments: str, at: datetime | None = None) -> str:
         name, mail = _AUTHOR

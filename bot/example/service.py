@@ -13,18 +13,20 @@ from typing import Any
 
 import aiohttp
 
-from bot.example.alertmanager import Alertmanager
+from bot.example.alertmanager import Alertmanager, Hook
 from bot.example.certificates import make_certificates
 from bot.example.nginx import Nginx
 from bot.example.postgres import OWNER, READER, Postgres, backups
 from bot.example.programs import LOOPBACK, ExampleTrouble, Programs, answers, free_port
-from bot.example.prometheus import Exporters, Job, Prometheus
+from bot.example.prometheus import SERVICE_SCRAPE_S, Exporters, Job, Prometheus
 from bot.example.redis import Redis
 from bot.example.repository import RELEASES, VERSION, Repository
 from bot.example.shop.settings import Settings
 from bot.example.traffic import Traffic
 
 SERVICE, ENVIRONMENT = "storefront", "production"
+#: A finding of a scanner of dependencies: id, package, severity, fixed_in.
+Finding = Mapping[str, str]
 #: What the shop is configured with; the names are documented in its configuration guide.
 _CONFIGURED = ("SHOP_API_TOKEN", "SHOP_PORT", "SHOP_VERSION")
 
@@ -49,6 +51,8 @@ class ExampleService:
         self.prometheus: Prometheus | None = None
         self.alertmanager: Alertmanager | None = None
         self.traffic: Traffic | None = None
+        #: What the scanner of its dependencies found.
+        self.findings: list[Finding] = []
         self.page_port = page_port
         self.shop_port = free_port()
         self._secrets: dict[str, str] = {}
@@ -141,6 +145,8 @@ class ExampleService:
             control_key=self._secrets["control_key"],
             account=self.account["name"],
             password=self.account["password"],
+            version=self.version,
+            commit=self.repository.commit(self.version),
             database_dsn=self.postgres.dsn(OWNER) if self.postgres else None,
             redis_dsn=self.redis.dsn if self.redis else None,
             configured=self.configured,
@@ -149,7 +155,6 @@ class ExampleService:
         # The package may not be installed, only be where we were started.
         root = Path(__file__).parents[2]
         await self.programs.start("shop", argv, ready=lambda: answers(self.shop_port, "/version"), cwd=root)
-        await self.change_shop(version=self.version, commit=self.repository.commit(self.version))
 
     async def _start_prometheus(self) -> None:
         if not Prometheus.installed():
@@ -164,7 +169,7 @@ class ExampleService:
         )
         for package in exporters.missing:
             self._leave_out(package, package, "what it measures")
-        jobs.append(Job(name=SERVICE, port=self.shop_port))
+        jobs.append(Job(name=SERVICE, port=self.shop_port, every_s=SERVICE_SCRAPE_S))
         if self.alertmanager is not None:
             jobs.append(Job(name="alertmanager", port=self.alertmanager.port))
         self.prometheus = Prometheus(self.folder / "prometheus", self.programs)
@@ -191,6 +196,11 @@ class ExampleService:
     def receiver_url(self) -> str:
         """Where alerts are delivered to, and shown."""
         return f"{self.page_url}/alerts"
+
+    @property
+    def findings_url(self) -> str:
+        """What its scanner found."""
+        return f"{self.page_url}/findings"
 
     @property
     def api_token(self) -> str:
@@ -220,6 +230,15 @@ class ExampleService:
             session.post(url, json=changed, headers=headers) as answer,
         ):
             answer.raise_for_status()
+
+    async def deliver_alerts_to(self, url: str, credentials: str) -> None:
+        """Have Alertmanager also post what speaks for a rollback there, with a bearer token.
+
+        For whoever is only there once the service runs. Nothing happens without Alertmanager. Raises
+        ExampleTrouble.
+        """
+        if self.alertmanager is not None:
+            await self.alertmanager.deliver_to(Hook(url=url, credentials=credentials))
 
     async def deploy(self, version: str) -> None:
         """Release a version: its files, its migrations, an empty cache. Raises ExampleTrouble."""

@@ -1,4 +1,8 @@
-"""A little steady traffic through nginx, so that there is something to measure."""
+"""A little steady traffic through nginx, so that there is something to measure.
+
+It comes at the same rate however slow the answers are, as people do: otherwise a slow shop would look like
+one that nobody visits.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +25,14 @@ _PATHS = (
     "/shop/products.json?limit=4",
     "/api/orders?customer=5",
 )
-#: Every so many requests somebody orders, every so many somebody logs in.
+#: Every so many requests somebody looks what an order comes to and orders, every so many somebody logs in.
 _ORDER, _LOGIN = 40, 160
+#: Requests at once, where the shop answers none of them.
+_MOST = 64
 
 
 class Traffic:
-    """Requests, one after the other, until it is stopped."""
+    """Requests, so many a second, until it is stopped."""
 
     def __init__(self, base_url: str, *, token: str, account: Mapping[str, str]) -> None:
         self._base_url = base_url
@@ -58,14 +64,22 @@ class Traffic:
         return aiohttp.ClientSession(connector=connector, timeout=timeout, headers=self._headers)
 
     async def _run(self) -> None:
-        async with self._session() as session:
+        under_way = asyncio.Semaphore(_MOST)
+        async with self._session() as session, asyncio.TaskGroup() as visits:
             for number in itertools.count(1):
-                await self._one(session, "GET", _PATHS[number % len(_PATHS)])
-                if number % _ORDER == 1:
-                    await self._one(session, "POST", "/api/orders", {"product_id": number % 24 + 1})
-                if number % _LOGIN == 1:
-                    await self._one(session, "POST", "/api/login", self._account)
+                await under_way.acquire()
+                visit = visits.create_task(self._visit(session, number))
+                visit.add_done_callback(lambda _: under_way.release())
                 await asyncio.sleep(1 / RATE)
+
+    async def _visit(self, session: aiohttp.ClientSession, number: int) -> None:
+        await self._one(session, "GET", _PATHS[number % len(_PATHS)])
+        product = number % 24 + 1
+        if number % _ORDER == 1:
+            await self._one(session, "GET", f"/shop/checkout.json?product_id={product}")
+            await self._one(session, "POST", "/api/orders", {"product_id": product})
+        if number % _LOGIN == 1:
+            await self._one(session, "POST", "/api/login", self._account)
 
     async def _one(
         self, session: aiohttp.ClientSession, method: str, path: str, body: Mapping[str, object] | None = None

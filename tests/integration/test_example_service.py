@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -20,10 +22,14 @@ import pytest
 import pytest_asyncio
 
 from bot.domain.check import Outcome, Secret
+from bot.domain.inbound import InboundAlert
 from bot.example.breaking import SWITCHES
 from bot.example.programs import Programs
 from bot.example.running import Example, example_service
+from bot.web import Hooks, WebServer, application
+from bot.web.hooks import ALERTMANAGER_PATH
 from tests.checking import examine, make_context
+from tests.integration.test_hooks import Received, ready
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,7 +50,14 @@ NAMES = {
     "DEPLOYBOT_ALERT_RECEIVER_URL",
     "DEPLOYBOT_CHECKOUT",
     "DEPLOYBOT_ALLOW",
+    "DEPLOYBOT_ERRORS_QUERY",
+    "DEPLOYBOT_REQUESTS_QUERY",
+    "DEPLOYBOT_LATENCY_QUERY",
+    "DEPLOYBOT_CHECKOUT_URL",
+    "DEPLOYBOT_FINDINGS_URL",
 }
+#: What a watch asks, and what it must be told: whole, and broken by the switch.
+WATCHED = {"error-rate": "DEPLOYBOT_ERRORS_QUERY", "latency": "DEPLOYBOT_LATENCY_QUERY"}
 Params = Mapping[str, Any]
 
 
@@ -175,6 +188,31 @@ async def test_an_alert_reaches_the_receiver(example: Example) -> None:
     assert (outcome, said.split(" in ")[0]) == (Outcome.PASS, "delivered to storefront-team")
 
 
+async def test_the_traffic_is_in_the_metrics_and_in_no_checks_way(example: Example) -> None:
+    async def check(item: str) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "bot", "check", "production"),
+            *("--environment", "production", "--service", "storefront", "--section", item),
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, **example.environment},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, said.decode()
+
+    for found in await asyncio.gather(
+        check("Error rates"),
+        check("API response times"),
+        check("Rate limiting is properly configured"),
+        check("Rate limiting is working"),
+        check("Authentication works"),
+        check("Alerts are configured"),
+    ):
+        assert found[0] == 0, found[1]
+
+
 # ── breaking and mending ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -195,10 +233,16 @@ def _checks(example: Example) -> dict[str, tuple[str, Params, Params]]:
         "rate-limit": ("ratelimit.burst", {"url": f"{base}/api/login", **login}, {}),
         "errors": ("http.latency", {"url": f"{base}/shop/products.json"}, {}),
         "down": ("http", {"url": f"{base}/"}, {"expect": {"status": 200}}),
+        "checkout": ("http", {"url": environment["DEPLOYBOT_CHECKOUT_URL"]}, {"expect": {"status": 200}}),
+        "vulnerability": (
+            "http",
+            {"url": environment["DEPLOYBOT_FINDINGS_URL"], "extract": {"found": "length(findings)"}},
+            {"expect": {"status": 200, "found": 0}},
+        ),
     }
 
 
-@pytest.mark.parametrize("name", [switch.name for switch in SWITCHES])
+@pytest.mark.parametrize("name", [switch.name for switch in SWITCHES if switch.name not in WATCHED])
 async def test_a_switch_breaks_what_it_says_and_mends_it(example: Example, name: str) -> None:
     kind, params, rules = _checks(example)[name]
     before, said_before = await outcome_of(example, kind, params, **rules)
@@ -211,6 +255,158 @@ async def test_a_switch_breaks_what_it_says_and_mends_it(example: Example, name:
     assert before in (Outcome.PASS, Outcome.WARN), said_before
     assert broken is Outcome.FAIL, said_broken
     assert after in (Outcome.PASS, Outcome.WARN), said_after
+
+
+async def measured(example: Example, variable: str, *, over: str = "4s", by: str = "") -> dict[str, float]:
+    """What Prometheus says to a query for a watch, by a label; without data nothing."""
+    prometheus = example.service.prometheus
+    assert prometheus is not None
+    query = example.environment[variable].replace("$interval", over)
+    if by:
+        query = query.replace("sum(", f"sum by ({by}) (").replace("sum by (le) (", f"sum by (le, {by}) (")
+    async with httpx.AsyncClient(base_url=prometheus.url) as asking:
+        answer = (await asking.get("/api/v1/query", params={"query": query})).json()
+    rows = {row["metric"].get(by, ""): float(row["value"][1]) for row in answer["data"]["result"]}
+    return {label: value for label, value in rows.items() if not math.isnan(value)}
+
+
+async def becomes(example: Example, variable: str, fits: Callable[[float], bool]) -> float:
+    """The value a watch measures, as soon as it fits."""
+    async with asyncio.timeout(40):
+        while True:
+            value = (await measured(example, variable)).get("")
+            if value is not None and fits(value):
+                return value
+            await asyncio.sleep(0.5)
+
+
+async def test_a_share_of_errors_shows_at_the_usual_traffic_and_goes_with_mending(example: Example) -> None:
+    variable = WATCHED["error-rate"]
+    assert await becomes(example, variable, lambda value: value == 0) == 0
+    await example.breaker.throw("error-rate")
+    try:
+        # 5 % of some 35 requests: one or two of them.
+        few = await becomes(example, variable, lambda value: value > 0)
+        await example.breaker.throw("error-rate", share=50)
+        many = await becomes(example, variable, lambda value: 40 < value < 60)
+        requests = (await measured(example, "DEPLOYBOT_REQUESTS_QUERY"))[""]
+    finally:
+        await example.breaker.mend("error-rate")
+    assert few < 20 < many
+    assert requests > 16
+    await becomes(example, variable, lambda value: value == 0)
+
+
+async def test_latency_shows_at_the_usual_traffic_and_goes_with_mending(example: Example) -> None:
+    variable = WATCHED["latency"]
+    whole = await becomes(example, variable, lambda value: value < 150)
+    await example.breaker.throw("latency", delay=400, share=20)
+    try:
+        slow = await becomes(example, variable, lambda value: value >= 400)
+        # People come as before: the traffic does not wait for its answers.
+        requests = (await measured(example, "DEPLOYBOT_REQUESTS_QUERY"))[""]
+    finally:
+        await example.breaker.mend("latency")
+    assert whole < slow < 1000
+    assert requests > 16
+    await becomes(example, variable, lambda value: value < 150)
+
+
+async def test_a_critical_function_fails_while_the_shop_goes_on(
+    example: Example, client: httpx.AsyncClient
+) -> None:
+    url = example.environment["DEPLOYBOT_CHECKOUT_URL"]
+    token = {"Authorization": f"Bearer {example.environment['DEPLOYBOT_API_TOKEN']}"}
+    assert (await client.get(url)).json()["total_cents"] > 490
+    await example.breaker.throw("checkout")
+    try:
+        order = await client.post("/api/orders", json={"product_id": 7}, headers=token)
+        assert ((await client.get(url)).status_code, order.status_code) == (500, 500)
+        assert (await client.get("/")).status_code == 200
+    finally:
+        await example.breaker.mend("checkout")
+    assert (await client.post("/api/orders", json={"product_id": 7}, headers=token)).status_code == 201
+
+
+async def test_a_finding_says_what_it_is_and_where_it_is_fixed(
+    example: Example, page: httpx.AsyncClient
+) -> None:
+    await example.breaker.throw("vulnerability")
+    try:
+        (finding,) = (await page.get(example.environment["DEPLOYBOT_FINDINGS_URL"])).json()["findings"]
+    finally:
+        await example.breaker.mend("vulnerability")
+    assert set(finding) == {"id", "package", "severity", "fixed_in"}
+    assert (finding["id"].startswith("CVE-"), finding["severity"]) == (True, "high")
+
+
+async def test_how_much_is_broken_is_set_on_the_page(example: Example, page: httpx.AsyncClient) -> None:
+    drawn = (await page.get("/")).text
+    assert 'name="delay" value="200"' in drawn
+    try:
+        state = (await page.post("/break/latency", data={"delay": "30", "share": "10"})).json()
+        assert state["switches"]["latency"]["amounts"] == {"delay": 30, "share": 10}
+        state = (await page.post("/break/latency?delay=60")).json()
+        assert state["switches"]["latency"]["amounts"] == {"delay": 60, "share": 100}
+    finally:
+        await page.post("/mend/latency")
+    for wrong, status in (
+        ("delay=much", 400),
+        ("delay=0", 409),
+        ("share=101", 409),
+        ("delay=nan", 409),
+        ("x=1", 409),
+    ):
+        answer = await page.post(f"/break/latency?{wrong}")
+        assert (answer.status_code, "error" in answer.json()) == (status, True), wrong
+    assert not (await page.get("/state")).json()["switches"]["latency"]["broken"]
+
+
+async def test_a_release_is_measured_by_itself(example: Example) -> None:
+    await example.service.deploy("v1.4.1")
+    try:
+        async with asyncio.timeout(20):
+            while "v1.4.1" not in await measured(  # noqa: ASYNC110 - of another process
+                example, "DEPLOYBOT_LATENCY_QUERY", by="version"
+            ):
+                await asyncio.sleep(0.5)
+        assert (await measured(example, "DEPLOYBOT_ERRORS_QUERY", by="version"))["v1.4.1"] == 0
+        requests = await measured(example, "DEPLOYBOT_REQUESTS_QUERY", over="30s", by="version")
+        assert set(requests) == {"v1.4.1", "v1.4.2"}
+    finally:
+        await example.service.deploy("v1.4.2")
+
+
+async def test_an_alert_reaches_the_hook_of_a_bot_that_came_later(example: Example) -> None:
+    received = Received()
+    hooks = Hooks(token="hook-token", receive=received)
+    server = WebServer(application(readiness=ready, bolt=None, hooks=hooks), host="127.0.0.1", port=0)
+    url = f"http://127.0.0.1:{await server.start()}{ALERTMANAGER_PATH}"
+
+    async def told(*, over: bool) -> InboundAlert:
+        async with asyncio.timeout(70):
+            while True:
+                for alert, _ in received.got:
+                    if (alert.labels["trigger"], alert.resolved) == ("errors", over):
+                        return alert
+                await asyncio.sleep(0.2)
+
+    await example.service.deliver_alerts_to(url, "hook-token")
+    try:
+        await example.breaker.throw("error-rate", share=40)
+        firing = await told(over=False)
+        await example.breaker.mend("error-rate")
+        resolved = await told(over=True)
+    finally:
+        await example.breaker.mend("error-rate")
+        assert example.service.alertmanager is not None
+        await example.service.alertmanager.deliver_to(None)
+        await server.stop()
+    assert (firing.title, firing.service, firing.environment) == ("HighErrorRate", "storefront", "production")
+    assert (firing.severity, firing.key) == ("page", resolved.key)
+    assert re.match(r"More than 3 % of the requests fail: [\d.]+%", firing.said)
+    # What always fires, and what a check makes to see whether alerts get through, is nobody's reason to go back.
+    assert all("trigger" in alert.labels for alert, _ in received.got)
 
 
 async def test_the_headers_switch_also_drops_the_content_security_policy(example: Example) -> None:
@@ -347,6 +543,11 @@ async def test_stopping_the_bot_leaves_nothing_running(tmp_path: Path) -> None:
         pids = local.programs()
         assert {"nginx", "postgres", "redis", "shop", "prometheus", "alertmanager"} <= _alive(pids)
         assert "/deploy start storefront v1.4.2 production" in local.said
+        file = local.record.parent / "alertmanager" / "alertmanager.yml"
+        (bot,) = json.loads(file.read_text())["receivers"][1]["webhook_configs"]
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/hooks/alertmanager", bot["url"])
+        assert bot["http_config"]["authorization"]["credentials"]
+        assert file.stat().st_mode & 0o077 == 0, "nobody else reads the token"
         process.send_signal(signal.SIGTERM)
         await process.communicate()
         assert process.returncode == 0

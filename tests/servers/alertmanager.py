@@ -25,6 +25,16 @@ receivers:
   - {{name: team, webhook_configs: [{{url: "{hook}/hook?key={key}", send_resolved: true}}]}}
   - {{name: nobody}}
 """
+#: One that posts to a hook of ours, and comes again soon where the hook cannot take it.
+_POSTING = """
+route: {{receiver: bot, group_by: [alertname], group_wait: 100ms, group_interval: 1s}}
+receivers:
+  - name: bot
+    webhook_configs:
+      - url: "{hook}"
+        send_resolved: true
+        http_config: {{authorization: {{type: Bearer, credentials: "{credentials}"}}}}
+"""
 _MUTE = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 
 #: A secret in the configuration, which must never get into evidence.
@@ -42,6 +52,14 @@ class AlertmanagerServer:
 
 
 @contextmanager
+def alertmanager_posting(folder: Path, *, hook: str, credentials: str) -> Iterator[str]:
+    """Start one that posts every alert to a hook; its URL."""
+    configuration = _POSTING.format(hook=hook, credentials=credentials)
+    with _alertmanager(folder, configuration) as url:
+        yield url
+
+
+@contextmanager
 def alertmanager_server(folder: Path, *, mute: bool = False) -> Iterator[AlertmanagerServer]:
     """Start one; `mute`: with a receiver that sends nowhere."""
     got: list[str] = []
@@ -56,17 +74,24 @@ def alertmanager_server(folder: Path, *, mute: bool = False) -> Iterator[Alertma
     application = web.Application()
     application.router.add_post("/hook", hook)
     application.router.add_get("/log", log)
+    with serving(application) as receiver:
+        configuration = _MUTE if mute else _CONFIG.format(hook=receiver, key=KEY)
+        with _alertmanager(folder, configuration) as url:
+            yield AlertmanagerServer(url=url, seen_at=f"{receiver}/log", got=got)
+
+
+@contextmanager
+def _alertmanager(folder: Path, configuration: str) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with serving(application) as receiver:
-        (folder / "am.yml").write_text(_MUTE if mute else _CONFIG.format(hook=receiver, key=KEY))
-        command = [
-            "prometheus-alertmanager",
-            "--config.file=am.yml",
-            f"--storage.path={folder / 'data'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            "--cluster.listen-address=",
-            "--log.level=warn",
-        ]
-        with running(command, ready=f"{url}/-/ready", folder=folder):
-            yield AlertmanagerServer(url=url, seen_at=f"{receiver}/log", got=got)
+    (folder / "am.yml").write_text(configuration)
+    command = [
+        "prometheus-alertmanager",
+        "--config.file=am.yml",
+        f"--storage.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--cluster.listen-address=",
+        "--log.level=warn",
+    ]
+    with running(command, ready=f"{url}/-/ready", folder=folder):
+        yield url

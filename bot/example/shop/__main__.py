@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
-import itertools
 import logging
 import signal
 import sys
@@ -38,21 +37,42 @@ async def counted(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
         if not route.startswith(("/metrics", "/-/", "/live")):
-            request.app[SHOP].metrics.count(request.method, route, status, time.perf_counter() - began)
+            shop = request.app[SHOP]
+            took = time.perf_counter() - began
+            shop.metrics.count(shop.conduct.version, request.method, route, status, took)
 
 
-def failing(conduct: Conduct) -> Middleware:
-    """A middleware that lets a share of the requests fail: evenly, so that few show it as well as many."""
-    numbers = itertools.count(1)
+class Share:
+    """Picks a share of what comes: evenly, so that few show it as well as many."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+
+    def picks(self, share: float) -> bool:
+        """Whether the next one belongs to it."""
+        self._due = self._due + share if share else 0.0
+        # A tenth ten times is a little less than one.
+        if self._due < 1 - 1e-9:
+            return False
+        self._due -= 1
+        return True
+
+
+def worse(conduct: Conduct) -> Middleware:
+    """A middleware that answers a share of the requests late, or with an error."""
+    failing, late = Share(), Share()
 
     @web.middleware
-    async def fail(request: web.Request, handler: Handler) -> web.StreamResponse:
-        every = round(1 / conduct.errors) if conduct.errors else 0
-        if every and not request.path.startswith(("/metrics", "/-/")) and next(numbers) % every == 0:
+    async def worsen(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith(("/metrics", "/-/")):
+            return await handler(request)
+        if conduct.delay_ms and late.picks(conduct.delay_share):
+            await asyncio.sleep(conduct.delay_ms / 1000)
+        if failing.picks(max(conduct.errors, conduct.failing)):
             return problem(500, "The shop is broken.")
         return await handler(request)
 
-    return fail
+    return worsen
 
 
 @web.middleware
@@ -121,7 +141,7 @@ async def work(shop: Shop, worker: int) -> None:
 
 def application(shop: Shop) -> web.Application:
     """The whole shop."""
-    app = web.Application(middlewares=[counted, explained, failing(shop.conduct)], client_max_size=2**20)
+    app = web.Application(middlewares=[counted, explained, worse(shop.conduct)], client_max_size=2**20)
     app[SHOP] = shop
     app.add_routes(Pages(Path(shop.settings.project) / "web").routes())
     app.add_routes(api.routes())
@@ -136,7 +156,8 @@ async def main(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     stock = await Stock.open(settings.database_dsn, settings.redis_dsn)
     assets = build(Path(settings.project) / "web")
-    shop = Shop(settings=settings, conduct=Conduct(), stock=stock, assets=assets)
+    conduct = Conduct(version=settings.version, commit=settings.commit)
+    shop = Shop(settings=settings, conduct=conduct, stock=stock, assets=assets)
     runner = web.AppRunner(application(shop), access_log=None, shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", settings.port).start()

@@ -11,6 +11,7 @@ from bot.example.shop.answers import SHOP, guarded, limited, problem, read_json,
 from bot.example.shop.stock import Wanted
 
 _REFRESH_COOKIE = "__Host-refresh"
+DELIVERY_CENTS = 490
 
 
 def wanted_products(request: web.Request) -> Wanted:
@@ -49,9 +50,28 @@ async def orders(request: web.Request) -> web.Response:
     return web.json_response({"items": found, "total": len(found)})
 
 
+async def checkout(request: web.Request) -> web.Response:
+    """What an order comes to, as the page shows before it is placed."""
+    shop = request.app[SHOP]
+    if not shop.conduct.checkout:
+        return _closed()
+    number = whole_number(request.query.get("product_id", "1"), "product_id")
+    found = await shop.stock.product(number)
+    if found is None:
+        return problem(404, "There is no such product.")
+    total = found["price_cents"] + DELIVERY_CENTS
+    return web.json_response({"product_id": number, "delivery_cents": DELIVERY_CENTS, "total_cents": total})
+
+
+def _closed() -> web.Response:
+    return problem(500, "Nobody can order anything.")
+
+
 async def place_order(request: web.Request) -> web.Response:
     """Order something."""
     shop = request.app[SHOP]
+    if not shop.conduct.checkout:
+        return _closed()
     body = await read_json(request)
     wanted = body.get("product_id")
     found = await shop.stock.product(wanted) if isinstance(wanted, int) else None
@@ -76,7 +96,7 @@ async def me(request: web.Request) -> web.Response:
 async def delivery(request: web.Request) -> web.Response:
     """The price of delivery: costs something to find out, so it is limited."""
     refusal, headers = limited(request, "anybody")
-    return refusal or web.json_response({"delivery_cents": 490}, headers=headers)
+    return refusal or web.json_response({"delivery_cents": DELIVERY_CENTS}, headers=headers)
 
 
 async def events(request: web.Request) -> web.Response:
@@ -183,6 +203,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/shop/products.json", products),
         web.get("/shop/sales.json", sales),
         web.get("/shop/delivery.json", delivery),
+        web.get("/shop/checkout.json", checkout),
         web.post("/shop/ping", ping),
         web.get("/live", live),
     ]

@@ -23,6 +23,9 @@ class Settings:
     #: The account that may log in.
     account: str
     password: str
+    #: The release that is deployed at the start, and its commit.
+    version: str
+    commit: str
     #: PostgreSQL and Redis; None where they are left out.
     database_dsn: str | None
     redis_dsn: str | None
@@ -45,14 +48,20 @@ class Settings:
 class Conduct:
     """How the shop behaves right now."""
 
-    version: str = "v0"
-    commit: str = ""
+    version: str
+    commit: str
     #: Whether the API asks for a token.
     auth: bool = True
     #: Whether anything is limited.
     rate_limit: bool = True
-    #: The share of requests that fail.
+    #: The shares of requests that fail: of one switch, and of another, so that each can be mended by itself.
     errors: float = 0.0
+    failing: float = 0.0
+    #: How much later the answers come, in milliseconds, and the share of those that do.
+    delay_ms: float = 0.0
+    delay_share: float = 1.0
+    #: Whether people can order.
+    checkout: bool = True
     workers: int = 2
 
     def change(self, **changed: Any) -> None:

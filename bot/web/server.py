@@ -1,4 +1,4 @@
-"""The HTTP side: health pages for whoever runs the bot, and Slack's signed deliveries in HTTP mode."""
+"""The web application and its server: health pages for whoever runs the bot, Slack's deliveries, hooks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 
+from bot.web.hooks import Hooks, routes
+
 #: The truth about readiness: (ready?, the particulars).
 Readiness = Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]
 
@@ -17,8 +19,10 @@ Readiness = Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]
 SLACK_PATH = "/slack/events"
 
 
-def application(*, readiness: Readiness, bolt: AsyncApp | None) -> web.Application:
-    """The web application; `bolt` only where Slack delivers over HTTP."""
+def application(
+    *, readiness: Readiness, bolt: AsyncApp | None, hooks: Hooks | None = None
+) -> web.Application:
+    """The web application; `bolt` only where Slack delivers over HTTP, `hooks` where alerts are taken."""
     app = web.Application(client_max_size=4 * 1024 * 1024)
 
     async def healthz(_: web.Request) -> web.Response:
@@ -30,6 +34,7 @@ def application(*, readiness: Readiness, bolt: AsyncApp | None) -> web.Applicati
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
+    app.add_routes(routes(hooks))
     if bolt is not None:
 
         async def slack(request: web.Request) -> web.Response:
