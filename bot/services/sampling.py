@@ -37,10 +37,21 @@ class Historical(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Open:
+class _Way:
+    """Connections to whatever a checklist may reach in an environment."""
+
     engine: Engine
     context: Context
     stack: contextlib.AsyncExitStack
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Open:
+    """One deployment's use of them."""
+
+    way: _Way
+    engine: Engine
+    context: Context
 
 
 class _NoDeeds:
@@ -56,6 +67,8 @@ class SidecarWatching:
         self._verifier = verifier
         self._plans: dict[tuple[str, ...], WatchPlan] = {}
         self._open: dict[int, _Open] = {}
+        self._ways: dict[tuple[Any, ...], _Way] = {}
+        self._opening = asyncio.Lock()
         self._deeds: Deeds = _NoDeeds()
 
     async def plan(self, checklist: str, *, service: str, version: str, environment: str) -> WatchPlan:
@@ -116,34 +129,49 @@ class SidecarWatching:
             raise NoHistory(opened.context.clean(str(trouble))) from trouble
 
     async def forget(self, deployment_id: int) -> None:
-        """Close its connections."""
+        """Close its connections, where nobody else uses them."""
         opened = self._open.pop(deployment_id, None)
-        if opened is not None:
-            await opened.stack.aclose()
+        if opened is not None and all(other.way is not opened.way for other in self._open.values()):
+            self._ways = {key: way for key, way in self._ways.items() if way is not opened.way}
+            await opened.way.stack.aclose()
 
     async def _opened(self, deployment: Deployment) -> _Open:
-        if deployment.id not in self._open:
-            target = deployment.target
-            bound = await asyncio.to_thread(
-                self._verifier.bound,
-                deployment.checklist_name,
+        async with self._opening:
+            if deployment.id not in self._open:
+                self._open[deployment.id] = await self._open_for(deployment)
+        return self._open[deployment.id]
+
+    async def _open_for(self, deployment: Deployment) -> _Open:
+        target = deployment.target
+        bound = await asyncio.to_thread(
+            self._verifier.bound,
+            deployment.checklist_name,
+            environment=target.environment,
+            service=target.service,
+            version=target.version,
+        )
+        # Deployments that may reach the same share connections: a thousand with some of their own each
+        # would be more than a Prometheus accepts (512).
+        key = (bound.digest, bound.allow, bound.ca_file, target.environment)
+        if key not in self._ways:
+            stack = contextlib.AsyncExitStack()
+            opening = self._verifier.opened(
+                bound,
                 environment=target.environment,
                 service=target.service,
                 version=target.version,
+                deeds=self._deeds,
             )
-            stack = contextlib.AsyncExitStack()
-            engine, context = await stack.enter_async_context(
-                self._verifier.opened(
-                    bound,
-                    environment=target.environment,
-                    service=target.service,
-                    version=target.version,
-                    deeds=self._deeds,
-                    started_at=deployment.started_at,
-                )
-            )
-            self._open[deployment.id] = _Open(engine=engine, context=context, stack=stack)
-        return self._open[deployment.id]
+            engine, context = await stack.enter_async_context(opening)
+            self._ways[key] = _Way(engine=engine, context=context, stack=stack)
+        way = self._ways[key]
+        context = replace(
+            way.context,
+            service=target.service,
+            version=target.version,
+            started_at=deployment.started_at,
+        )
+        return _Open(way=way, engine=way.engine, context=context)
 
 
 def _with_window(spec: CheckSpec, window: float) -> CheckSpec:
