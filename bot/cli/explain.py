@@ -19,6 +19,7 @@ from bot.cli.naming import library_for
 from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
 from bot.domain.errors import SidecarUnusable
+from bot.domain.signals import Signal, WatchPlan
 from bot.services.ports import SystemClock
 from bot.services.verifying import SidecarVerifier
 
@@ -41,11 +42,21 @@ def explain(
             print(f"{error.path}: {problem}", file=sys.stderr)
         raise typer.Exit(2) from error
     rows = [_row(item.key, item.text, bound.bindings.get(item.key)) for item in loaded.items]
+    steps = [_row(step.key, step.text, bound.bindings.get(step.key)) for step in loaded.runbook]
+    watched = [_signal(signal) for signal in (bound.watch or WatchPlan()).signals]
     if as_json:
-        json.dump({"checklist": name, "environment": environment, "items": rows}, sys.stdout, indent=2)
+        told = {
+            "checklist": name,
+            "environment": environment,
+            "items": rows,
+            "rollback": steps,
+            "watch": watched,
+        }
+        json.dump(told, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return
     _print(loaded, bound, rows, environment)
+    _print_after(steps, watched)
     if not bound.digest:
         missing = f"there is no {name}.yaml beside it. reference.yaml shows how to write one."
         print(f"\nNothing verifies it: {missing}")
@@ -92,6 +103,31 @@ def _print(loaded: Checklist, bound: BoundChecklist, rows: list[dict[str, Any]],
             console.print(f"  {count:>3}  {escape(name)}")
     if bound.allow:
         console.print(f"\nChecks may connect to: {escape(', '.join(bound.allow))}")
+
+
+def _signal(signal: Signal) -> dict[str, Any]:
+    return {
+        "signal": signal.name,
+        "text": signal.label,
+        "trigger": signal.trigger,
+        "kinds": [signal.check.kind],
+        "missing": list(signal.missing),
+        "human": "",
+        "state": "missing" if signal.missing else "ready",
+    }
+
+
+def _print_after(steps: list[dict[str, Any]], watched: list[dict[str, Any]]) -> None:
+    """What is watched after the deploy, and the rollback steps."""
+    console = Console(highlight=False, soft_wrap=True)
+    if watched:
+        console.print("\n[bold]Watched after the deploy[/]")
+        for row in watched:
+            console.print(f"{_line(row)}  [dim]raises “{escape(row['trigger'])}”[/]")
+    if steps:
+        console.print("\n[bold]Rollback steps[/]")
+        for row in steps:
+            console.print(_line(row))
 
 
 def _line(row: dict[str, Any]) -> str:
