@@ -171,19 +171,23 @@ class _Binder:
                 links[label] = str(filled)
         return WatchPlan(
             signals=tuple(self._bind_signal(name, one) for name, one in block.signals.items()),
-            interval=self._duration("watch/interval", block.interval),
-            fast=self._duration("watch/fast", block.fast),
-            duration=self._duration("watch/duration", block.duration),
-            grace=self._duration("watch/grace", block.grace),
-            baseline=self._duration("watch/baseline", block.baseline),
+            interval=self._span("watch/interval", block.interval),
+            fast=self._span("watch/fast", block.fast),
+            duration=self._span("watch/duration", block.duration),
+            grace=self._span("watch/grace", block.grace),
+            baseline=self._span("watch/baseline", block.baseline),
             known_bad=tuple((span.start, span.end) for span in block.known_bad),
             links=links,
             on_call="" if unset else str(on_call),
             escalate=(
-                self._duration("watch/escalate/lead", block.escalate.lead),
-                self._duration("watch/escalate/on_call", block.escalate.on_call),
+                self._span("watch/escalate/lead", block.escalate.lead),
+                self._span("watch/escalate/on_call", block.escalate.on_call),
             ),
         )
+
+    def _span(self, where: str, value: Any) -> float:
+        """A duration that may be a variable."""
+        return self._duration(where, self._fill(where, value)[0])
 
     def _bind_signal(self, name: str, written: WatchedSignal) -> Signal:
         where = f"watch/signals/{name}"

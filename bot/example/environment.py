@@ -23,15 +23,12 @@ _ALERTS = (
     "ProbeFailed",
     "DatabaseDown",
 )
-#: What a watch asks: failed requests in per cent, requests, and the 95th percentile in milliseconds, each
-#: over the time it puts for `$interval`. Without any traffic the first and the last are NaN: no good number.
-_FAILED = f'increase(http_requests_total{{job="{SERVICE}",status=~"5.."}}[$interval])'
-_REQUESTS = f'increase(http_requests_total{{job="{SERVICE}"}}[$interval])'
-_BUCKETS = f'increase(http_request_duration_seconds_bucket{{job="{SERVICE}"}}[$interval])'
+#: A watch that one can wait for.
 _WATCHED = {
-    "DEPLOYBOT_ERRORS_QUERY": f"100 * sum({_FAILED}) / sum({_REQUESTS})",
-    "DEPLOYBOT_REQUESTS_QUERY": f"sum({_REQUESTS})",
-    "DEPLOYBOT_LATENCY_QUERY": f"1000 * histogram_quantile(0.95, sum by (le) ({_BUCKETS}))",
+    "DEPLOYBOT_WATCH_INTERVAL": "10s",
+    "DEPLOYBOT_WATCH_FAST": "5s",
+    "DEPLOYBOT_WATCH_DURATION": "20m",
+    "DEPLOYBOT_WATCH_BASELINE": "5m",
 }
 _JOURNEYS: dict[str, list[dict[str, Any]]] = {
     "DEPLOYBOT_JOURNEYS": [

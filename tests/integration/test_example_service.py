@@ -50,14 +50,21 @@ NAMES = {
     "DEPLOYBOT_ALERT_RECEIVER_URL",
     "DEPLOYBOT_CHECKOUT",
     "DEPLOYBOT_ALLOW",
-    "DEPLOYBOT_ERRORS_QUERY",
-    "DEPLOYBOT_REQUESTS_QUERY",
-    "DEPLOYBOT_LATENCY_QUERY",
+    "DEPLOYBOT_WATCH_INTERVAL",
+    "DEPLOYBOT_WATCH_FAST",
+    "DEPLOYBOT_WATCH_DURATION",
+    "DEPLOYBOT_WATCH_BASELINE",
     "DEPLOYBOT_CHECKOUT_URL",
     "DEPLOYBOT_FINDINGS_URL",
 }
-#: What a watch asks, and what it must be told: whole, and broken by the switch.
-WATCHED = {"error-rate": "DEPLOYBOT_ERRORS_QUERY", "latency": "DEPLOYBOT_LATENCY_QUERY"}
+#: What a watch may ask: requests, and by switch what it turns up. Without any traffic that is NaN.
+REQUESTS = 'sum(increase(http_requests_total{job="storefront"}[$interval]))'
+WATCHED = {
+    "error-rate": "100 * sum(increase(http_requests_total"
+    '{job="storefront",status=~"5.."}[$interval])) / ' + REQUESTS,
+    "latency": "1000 * histogram_quantile(0.95, sum by (le) (increase("
+    'http_request_duration_seconds_bucket{job="storefront"}[$interval])))',
+}
 Params = Mapping[str, Any]
 
 
@@ -257,11 +264,11 @@ async def test_a_switch_breaks_what_it_says_and_mends_it(example: Example, name:
     assert after in (Outcome.PASS, Outcome.WARN), said_after
 
 
-async def measured(example: Example, variable: str, *, over: str = "4s", by: str = "") -> dict[str, float]:
+async def measured(example: Example, query: str, *, over: str = "4s", by: str = "") -> dict[str, float]:
     """What Prometheus says to a query for a watch, by a label; without data nothing."""
     prometheus = example.service.prometheus
     assert prometheus is not None
-    query = example.environment[variable].replace("$interval", over)
+    query = query.replace("$interval", over)
     if by:
         query = query.replace("sum(", f"sum by ({by}) (").replace("sum by (le) (", f"sum by (le, {by}) (")
     async with httpx.AsyncClient(base_url=prometheus.url) as asking:
@@ -270,11 +277,11 @@ async def measured(example: Example, variable: str, *, over: str = "4s", by: str
     return {label: value for label, value in rows.items() if not math.isnan(value)}
 
 
-async def becomes(example: Example, variable: str, fits: Callable[[float], bool]) -> float:
+async def becomes(example: Example, query: str, fits: Callable[[float], bool]) -> float:
     """The value a watch measures, as soon as it fits."""
     async with asyncio.timeout(40):
         while True:
-            value = (await measured(example, variable)).get("")
+            value = (await measured(example, query)).get("")
             if value is not None and fits(value):
                 return value
             await asyncio.sleep(0.5)
@@ -289,7 +296,7 @@ async def test_a_share_of_errors_shows_at_the_usual_traffic_and_goes_with_mendin
         few = await becomes(example, variable, lambda value: value > 0)
         await example.breaker.throw("error-rate", share=50)
         many = await becomes(example, variable, lambda value: 40 < value < 60)
-        requests = (await measured(example, "DEPLOYBOT_REQUESTS_QUERY"))[""]
+        requests = (await measured(example, REQUESTS))[""]
     finally:
         await example.breaker.mend("error-rate")
     assert few < 20 < many
@@ -304,7 +311,7 @@ async def test_latency_shows_at_the_usual_traffic_and_goes_with_mending(example:
     try:
         slow = await becomes(example, variable, lambda value: value >= 400)
         # People come as before: the traffic does not wait for its answers.
-        requests = (await measured(example, "DEPLOYBOT_REQUESTS_QUERY"))[""]
+        requests = (await measured(example, REQUESTS))[""]
     finally:
         await example.breaker.mend("latency")
     assert whole < slow < 1000
@@ -367,11 +374,11 @@ async def test_a_release_is_measured_by_itself(example: Example) -> None:
     try:
         async with asyncio.timeout(20):
             while "v1.4.1" not in await measured(  # noqa: ASYNC110 - of another process
-                example, "DEPLOYBOT_LATENCY_QUERY", by="version"
+                example, WATCHED["latency"], by="version"
             ):
                 await asyncio.sleep(0.5)
-        assert (await measured(example, "DEPLOYBOT_ERRORS_QUERY", by="version"))["v1.4.1"] == 0
-        requests = await measured(example, "DEPLOYBOT_REQUESTS_QUERY", over="30s", by="version")
+        assert (await measured(example, WATCHED["error-rate"], by="version"))["v1.4.1"] == 0
+        requests = await measured(example, REQUESTS, over="30s", by="version")
         assert set(requests) == {"v1.4.1", "v1.4.2"}
     finally:
         await example.service.deploy("v1.4.2")
