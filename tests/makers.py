@@ -17,7 +17,7 @@ from bot.domain.deployment import Deployment
 from bot.domain.errors import ChecklistUnusable, Finding, NoHistory
 from bot.domain.signals import Measured, Signal, WatchPlan
 from bot.services import starting
-from bot.services.ports import Deeds, Layout, Ports
+from bot.services.ports import Clock, Deeds, Layout, Ports, Watching
 from bot.services.starting import StartRequest
 from bot.services.ticking import Click
 from bot.slack.blocks.layout import MessageLayout
@@ -225,10 +225,10 @@ def make_ports(
     database: Database,
     *,
     checklist: Checklist | None = None,
-    clock: ManualClock | None = None,
+    clock: Clock | None = None,
     layout: Layout | None = None,
     verifier: ScriptedVerifier | None = None,
-    watching: ScriptedWatching | None = None,
+    watching: Watching | None = None,
 ) -> Ports:
     """Ports on a real database, with everything else in memory."""
     return Ports(

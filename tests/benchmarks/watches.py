@@ -70,7 +70,7 @@ async def watches() -> list[str]:
             clock = ManualClock(at=datetime.now(UTC))  # Prometheus' history ends there
             verifier = SidecarVerifier(ChecklistLibrary([folder]), clock, process={})
             source = SidecarWatching(verifier)
-            ports = make_ports(database, clock=clock, watching=source)  # type: ignore[arg-type]
+            ports = make_ports(database, clock=clock, watching=source)
             runner = WatchRunner(ports)
             for number in range(WATCHES):
                 state = await start(ports, service=f"shop-{number}")
