@@ -52,6 +52,9 @@ def sidecar_schema(kinds: Iterable[KindLike]) -> dict[str, Any]:
     item = definitions["ItemChecks"]["properties"]
     item["check"] = {"$ref": "#/$defs/check", "description": item["check"].get("description", "")}
     item["all"] = {"type": "array", "items": {"$ref": "#/$defs/check"}, "minItems": 1}
+    reminders = schema["properties"]["reminders"]
+    plan = {"type": "array", "items": {"$ref": "#/$defs/PlannedReminder"}}
+    reminders["anyOf"] = [*reminders["anyOf"], plan]
     variables = schema["properties"]["vars"]
     variables["additionalProperties"] = {
         "anyOf": [{"$ref": "#/$defs/Variable"}, {"type": ["string", "number", "boolean", "array"]}]

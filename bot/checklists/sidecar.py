@@ -110,6 +110,42 @@ class ItemChecks(_Strict):
         return self
 
 
+class PlannedReminder(_Strict):
+    """One reminder after the deploy."""
+
+    after: str | float = Field(description="How long after the deploy: 5m, 1h, 24h.")
+    items: list[str] = Field(
+        default_factory=list, description="Keys of the items; those that are done by then are left out."
+    )
+    text: str = Field(default="", description="Words to go with it; without items, all it says.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> PlannedReminder:
+        if not self.items and not self.text.strip():
+            raise ValueError("needs items, or a text")
+        return self
+
+
+class Escalate(_Strict):
+    """Whom an unanswered reminder reaches next."""
+
+    lead: str | float = Field(
+        default="15m", description="From the message in the thread to a direct message to the lead, or never."
+    )
+    group: str | float = Field(
+        default="30m", description="From the direct message to a mention of on_call in the thread, or never."
+    )
+
+
+class Reminders(_Strict):
+    """Reminders after the deploy; a plain list is the plan."""
+
+    plan: list[PlannedReminder] | None = Field(
+        default=None, description="When, of what; unset: the post-deployment items at 5m, 15m, 30m, 1h, 24h."
+    )
+    escalate: Escalate = Field(default_factory=Escalate)
+
+
 class Sidecar(_Strict):
     """A whole sidecar."""
 
@@ -140,6 +176,15 @@ class Sidecar(_Strict):
         default_factory=dict, description="Parts of checks to share: a check takes one over with `use: name`."
     )
     items: dict[str, ItemChecks] = Field(default_factory=dict, description="By the item's key.")
+    reminders: Reminders | None = Field(default=None, description="What people are reminded of.")
+    on_call: str = Field(
+        default="", description="Slack id of the user group (S…) or person (U…) that unanswered reminders reach."
+    )
+
+    @field_validator("reminders", mode="before")
+    @classmethod
+    def _a_list_is_the_plan(cls, value: Any) -> Any:
+        return {"plan": value} if isinstance(value, list) else value
 
     @field_validator("vars", mode="before")
     @classmethod

@@ -175,6 +175,48 @@ class NoSuchDeployment(DeploybotError):
         super().__init__(f"There is no deployment called “{name[:60]}” in this workspace.{hint}")
 
 
+class WhenMissing(DeploybotError):
+    """A reminder for no time."""
+
+    def __init__(self) -> None:
+        super().__init__(f"When shall I remind you? {_WHEN}")
+
+
+class WhenNotUnderstood(DeploybotError):
+    """A time nobody understands."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"I don't understand “{said[:60]}” as a time. {_WHEN}")
+
+
+class WhenOutOfRange(DeploybotError):
+    """A time that is over, or so far away that the deployment will be over."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"“{said[:60]}” is out of reach: choose a time from 1 minute to 30 days from now.")
+
+
+_WHEN = "Write in 2h, in 90m, in 1h30m, at 15:00 or tomorrow 9:00; clock times are those where you are."
+
+
+class ReminderSettled(DeploybotError):
+    """A button of a reminder that was settled, snoozed or sent anew since."""
+
+    def __init__(self) -> None:
+        super().__init__("Somebody has dealt with this reminder already; nothing was changed.")
+
+
+class NotTickable(DeploybotError):
+    """A reminder that cannot be done: checks say otherwise."""
+
+    def __init__(self, items: tuple[str, ...]) -> None:
+        what = " and ".join(f"“{item}”" for item in items[:3])
+        super().__init__(
+            f"Not ticked: {what}, because the check does not pass. Press “Results” under the section to see why "
+            "or to overrule it; “Not needed” ends this reminder all the same."
+        )
+
+
 class ForeignClick(DeploybotError):
     """A click whose ids do not belong together: a copied message, or a forged payload."""
 

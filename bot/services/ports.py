@@ -11,6 +11,7 @@ from bot.domain.check import Binding, ItemResult
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment
 from bot.domain.post import PlannedPost
+from bot.domain.reminding import ReminderPlan
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
 
@@ -72,6 +73,15 @@ class Bell(Protocol):
         """Something changed and was committed."""
 
 
+class Schedule(Protocol):
+    """Knows what a checklist reminds of, and when."""
+
+    async def reminders(
+        self, checklist: str, *, service: str, version: str, environment: str
+    ) -> ReminderPlan:
+        """The plan. Raises ChecklistUnusable, SidecarUnusable."""
+
+
 class Deeds(Protocol):
     """What the bot itself did for a deployment."""
 
@@ -115,3 +125,4 @@ class Ports:
     layout: Layout
     bell: Bell
     verifier: Verifier
+    schedule: Schedule
