@@ -17,7 +17,9 @@ from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
 from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
+from bot.services.planning import SidecarSchedule
 from bot.services.ports import Clock, Ports, SystemClock
+from bot.services.reminding import Reminders
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
@@ -30,6 +32,7 @@ from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
 from bot.slack.inflight import InFlight
 from bot.slack.listeners import Listeners
 from bot.slack.publisher import Publisher
+from bot.slack.reminder_listeners import ReminderListeners
 from bot.storage import migrating, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -74,6 +77,7 @@ def make_ports(
         verifier=SidecarVerifier(
             library, clock, process=process, secrets=settings.secrets, shipped=SHIPPED_CHECKLISTS
         ),
+        schedule=SidecarSchedule(library, process=process),
     )
     return ports, bell
 
@@ -106,7 +110,8 @@ class Application:
         self._publisher: Publisher | None = None
         self._runner: CheckRunner | None = None
         self._web: WebServer | None = None
-        self._scheduler = scheduler(self.ports)
+        self._reminders = Reminders(self.ports)
+        self._scheduler = scheduler(self.ports, self._reminders)
         self._identity: Identity | None = None
         self._slack_problem = "not started yet"
         #: The port that is listened on, once started.
@@ -141,9 +146,11 @@ class Application:
             queue=TickQueue(self.ports),
             answerer=answerer,
             in_flight=self._in_flight,
+            gateway=gateway,
             command=settings.command,
         ).register(bolt)
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
+        ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         self._publisher = Publisher(
             database=self.ports.database,
             deployments=self.ports.deployments,
@@ -154,6 +161,7 @@ class Application:
         self._bell.hearers = [self._publisher, self._runner]
         await self._publisher.start()
         await self._runner.start()
+        await self._reminders.start()
         web_app = application(readiness=self.readiness, bolt=None if settings.socket_mode else bolt)
         self._web = WebServer(web_app, host=settings.host, port=settings.port)
         self.port = await self._web.start()

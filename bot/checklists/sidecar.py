@@ -178,7 +178,8 @@ class Sidecar(_Strict):
     items: dict[str, ItemChecks] = Field(default_factory=dict, description="By the item's key.")
     reminders: Reminders | None = Field(default=None, description="What people are reminded of.")
     on_call: str = Field(
-        default="", description="Slack id of the user group (S…) or person (U…) that unanswered reminders reach."
+        default="",
+        description="Slack id of the user group (S…) or person (U…) that unanswered reminders reach.",
     )
 
     @field_validator("reminders", mode="before")

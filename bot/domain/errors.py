@@ -105,6 +105,7 @@ class NothingCalled(DeploybotError):
     """A section or item nobody finds."""
 
     def __init__(self, words: str, *, nearest: tuple[str, ...]) -> None:
+        self.nearest = nearest
         hint = f" Did you mean {' or '.join(f'“{one}”' for one in nearest)}?" if nearest else ""
         super().__init__(f"No section, group or item is called “{words[:60]}”.{hint}")
 
@@ -212,8 +213,8 @@ class NotTickable(DeploybotError):
     def __init__(self, items: tuple[str, ...]) -> None:
         what = " and ".join(f"“{item}”" for item in items[:3])
         super().__init__(
-            f"Not ticked: {what}, because the check does not pass. Press “Results” under the section to see why "
-            "or to overrule it; “Not needed” ends this reminder all the same."
+            f"Not ticked: {what}, because the check does not pass. Press “Results” under the section to see "
+            "why, or to overrule it; “Not needed” ends this reminder all the same."
         )
 
 

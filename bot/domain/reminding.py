@@ -134,8 +134,9 @@ _ITEMS = (
     f"{_POST}test-critical-paths",
     f"{_POST}monitor-resource-usage",
 )
-#: Minutes after the deploy, and which of those items. Errors show at once, latencies when caches are warm, people need
-#: a while to click through the product, leaks take an hour; a day later it is about what was forgotten.
+#: Minutes after the deploy, and which of those items. Errors show at once, latencies when caches are warm,
+#: people need a while to click through the product, leaks take an hour; a day later it is about what was
+#: forgotten.
 _DEFAULT: tuple[tuple[int, Sequence[str]], ...] = (
     (5, _ITEMS[:1]),
     (15, _ITEMS[1:2]),
@@ -150,7 +151,9 @@ def default_reminders(checklist: Checklist) -> tuple[PlannedReminder, ...]:
     keys = [item.key for item in checklist.items]
     planned = []
     for minutes, endings in _DEFAULT:
-        items = tuple(key for ending in endings for key in keys if key == ending or key.endswith(f"/{ending}"))
+        items = tuple(
+            key for ending in endings for key in keys if key == ending or key.endswith(f"/{ending}")
+        )
         if items:
             planned.append(PlannedReminder(after=timedelta(minutes=minutes), items=items))
     return tuple(planned)
@@ -177,7 +180,7 @@ _PARTS = re.compile(rf"(\d+(?:[.,]\d+)?)\s*({_UNIT})", re.IGNORECASE)
 
 
 def read_wish(text: str) -> Wish:
-    """The words and the time in what somebody typed: `Monitor error rates in 2h`; the time empty if there is none."""
+    """The words and the time in what somebody typed, like `Monitor error rates in 2h`; empty if missing."""
     text = " ".join(text.split())
     found = _LAST.fullmatch(text) or _FIRST.fullmatch(text)
     what, when = (found["what"] or "", found["when"]) if found else (text, "")

@@ -16,13 +16,16 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from bot.checks.redaction import Redactor
 from bot.domain.check import ItemResult
 from bot.domain.deployment import Deployment
 from bot.domain.errors import DeploybotError
+from bot.domain.reminding import Origin, State
 from bot.services.ports import Ports
 from bot.services.recording import Writer, broken
-from bot.storage import posts, run_leases
+from bot.storage import posts, reminders, run_leases
 
 log = logging.getLogger(__name__)
 
@@ -213,9 +216,12 @@ class RecordedDeeds:
     async def find(self, what: str) -> Mapping[str, Any] | None:
         """The newest message of this name that Slack has taken, or None.
 
-        `started` is the card, `notified` and `report_shared` are what another channel was told.
+        `started` is the card, `notified` and `report_shared` are what another channel was told,
+        `reminder_scheduled` is the review somebody scheduled: the bot's own record until it is due.
         """
         async with self._ports.database.read() as tx:
+            if what == "reminder_scheduled":
+                return await self._review(tx)
             if what == "started":
                 post = await posts.card(tx, self._deployment_id)
             else:
@@ -224,3 +230,13 @@ class RecordedDeeds:
         if post is None or post.ts is None:
             return None
         return {"at": post.shown_at, "channel": post.channel, "ts": post.ts, "permalink": ""}
+
+    async def _review(self, tx: AsyncConnection) -> Mapping[str, Any] | None:
+        known = await reminders.of(tx, self._deployment_id)
+        scheduled = [
+            one for one in known if one.origin is Origin.REVIEW and one.state is not State.NOT_NEEDED
+        ]
+        state = await self._ports.deployments.get(tx, self._deployment_id)
+        if not scheduled or state is None:
+            return None
+        return {"at": scheduled[-1].due_at, "channel": state.channel, "ts": "", "permalink": ""}

@@ -13,12 +13,14 @@ SCOPES = {
     "commands": "answer the slash command",
     "groups:history": "find a message again whose posting was interrupted, in private channels",
     "groups:read": "see whether it is in a private channel before it starts there",
+    "im:history": "find a direct message again whose posting was interrupted",
+    "im:write": "write to the lead when nobody reacts to a reminder",
     "users:read": "show people's names and local times beside their ticks",
 }
 
 USAGE = (
-    "start [service] [version] [environment] | check [section] | status | list | go | finish | "
-    "abort REASON | help"
+    "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | go | "
+    "finish | abort REASON | help"
 )
 
 

@@ -97,7 +97,8 @@ async def want(
 ) -> None:
     """Ask for a redraw of the deployment's messages, or of the card and those with the ids in `only`.
 
-    Without `card`, of those in `only` alone. `settled` says that nothing more is to be expected for now, so that there is nothing to wait for.
+    Without `card`, of those in `only` alone.
+    `settled` says that nothing more is to be expected for now, so that there is nothing to wait for.
     """
     query = update(posts).where(posts.c.deployment_id == deployment_id)
     if only is not None:

@@ -32,10 +32,11 @@ async def unplanned(tx: AsyncConnection) -> list[int]:
     return list((await tx.execute(query.order_by(deployments.c.id))).scalars())
 
 
-async def add(tx: AsyncConnection, deployment_id: int, new: Sequence[NewReminder]) -> None:
-    """Add reminders to a deployment whose row is locked; those that are there already stay as they are."""
+async def add(tx: AsyncConnection, deployment_id: int, new: Sequence[NewReminder]) -> Sequence[NewReminder]:
+    """Add reminders to a deployment whose row is locked, except those that are there; the ones added."""
     known = select(reminders.c.key).where(reminders.c.deployment_id == deployment_id)
     there = set((await tx.execute(known)).scalars())
+    new = [one for one in new if one.key not in there]
     rows = [
         {
             "deployment_id": deployment_id,
@@ -51,10 +52,10 @@ async def add(tx: AsyncConnection, deployment_id: int, new: Sequence[NewReminder
             "for_user": one.for_user or None,
         }
         for one in new
-        if one.key not in there
     ]
     if rows:
         await tx.execute(insert(reminders), rows)
+    return new
 
 
 async def due(tx: AsyncConnection, *, at: datetime) -> list[int]:
@@ -186,7 +187,7 @@ async def left_over(tx: AsyncConnection) -> list[Reminder]:
 
 
 async def get(tx: AsyncConnection, reminder_id: int, *, locked: bool = False) -> Reminder | None:
-    """One reminder, or None; `locked` where the deployment's row is locked already and this one is changed."""
+    """One reminder, or None; `locked` where it is changed: after its deployment's row, never before."""
     query = select(reminders).where(reminders.c.id == reminder_id)
     row = (await tx.execute(query.with_for_update() if locked else query)).one_or_none()
     return None if row is None else _reminder(row)

@@ -24,6 +24,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, insert, text
 
 from bot.checklists.library import ChecklistLibrary
+from bot.services.planning import SidecarSchedule
 from bot.services.ports import Ports, SystemClock
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
@@ -147,6 +148,7 @@ async def ours(
         clock=clock,
         library=library,
         verifier=SidecarVerifier(library, clock),
+        schedule=SidecarSchedule(library),
         layout=MessageLayout(),
         bell=CountingBell(),
     )
@@ -157,6 +159,7 @@ async def ours(
         queue=TickQueue(ports),
         answerer=Answerer(gateway, in_flight),
         in_flight=in_flight,
+        gateway=gateway,
         command="/deploy",
     ).register(app)
     if old_events:

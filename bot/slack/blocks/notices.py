@@ -24,9 +24,7 @@ def draw(
         case "go":
             return _by("go", content["by"], names, target=str(deployment.target), open_count=content["open"])
         case "reopened":
-            items = [
-                (plain(deployment.boxes[position].text), why) for position, why in content["items"]
-            ]
+            items = [(plain(deployment.boxes[position].text), why) for position, why in content["items"]]
             return _plain("reopened", purpose=content["purpose"], items=items)
     return _by(
         key,
