@@ -1,7 +1,7 @@
 """Sends reminders when they are due, with the current numbers, and escalates those nobody reacts to.
 
 Whoever wakes it, it looks into the database for what is due by the clock port. So a restart loses nothing, a
-clock that was moved counts, and what became due while nobody looked is sent once, in one message a deployment.
+clock that was moved counts, and what became due while nobody looked is sent in one message a deployment.
 """
 
 from __future__ import annotations
