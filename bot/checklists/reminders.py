@@ -62,7 +62,7 @@ class _Planner:
         return ReminderPlan(
             reminders=default_reminders(self._checklist)
             if planned is None
-            else tuple(self._reminder(f"reminders/{at}", one) for at, one in enumerate(planned)),
+            else tuple(self._reminder(f"reminders/plan/{at}", one) for at, one in enumerate(planned)),
             lead_after=self._or_never("reminders/escalate/lead", written.escalate.lead),
             group_after=self._or_never("reminders/escalate/group", written.escalate.group),
             on_call=on_call,

@@ -199,6 +199,12 @@ class Reminders:
             if not state.phase.open or not held:
                 return
             waiting = [row for row in held if row.state is State.WAITING]
+            # What is due soon goes along; it is no reason for a message of its own.
+            now = self._ports.clock.now()
+            early = [row for row in waiting if row.due_at > now]
+            if all(row in early or not row.says_something(state) for row in waiting):
+                waiting = [row for row in waiting if row not in early]
+                await reminders.let_go(tx, [row.id for row in early])
             state = await self._send(tx, state, waiting, Level.THREAD, plan)
             for level in (Level.LEAD, Level.GROUP):
                 unanswered = [

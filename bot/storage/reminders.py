@@ -122,6 +122,12 @@ async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     await tx.execute(query.values(leased_by=None, leased_until=None))
 
 
+async def let_go(tx: AsyncConnection, ids: Sequence[int]) -> None:
+    """Give these back."""
+    query = update(reminders).where(reminders.c.id.in_(ids))
+    await tx.execute(query.values(leased_by=None, leased_until=None))
+
+
 async def sent(
     tx: AsyncConnection, ids: Sequence[int], *, level: Level, at: datetime, next_at: datetime | None
 ) -> None:
