@@ -288,8 +288,14 @@ def _field_names(model: type[BaseModel]) -> set[str]:
     names: set[str] = set()
     for name, field in model.model_fields.items():
         names.add(field.alias or name)
-        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        for annotation in inner:
+        for annotation in _inside(field.annotation):
             if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation is not model:
                 names |= _field_names(annotation)
     return names
+
+
+def _inside(annotation: Any) -> Iterable[Any]:
+    """A type and all that it is made of: `list[Line] | None` is made of `Line` as well."""
+    yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _inside(part)
