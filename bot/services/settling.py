@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,10 @@ from bot.services import checking
 from bot.services.ports import Ports
 from bot.services.reminding import redraw
 from bot.storage import deliveries, reminders
+
+
+#: Words this like an item's are meant to be the item's. Own choice: a slip or two in a line.
+ALMOST = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +82,8 @@ def _about(state: Deployment, words: str) -> tuple[tuple[int, ...], str]:
     try:
         return checks.in_scope(state.checklist, words), ""
     except NothingCalled as error:
-        if error.nearest:
+        folded = [name.casefold() for name in error.nearest]
+        if difflib.get_close_matches(words.casefold(), folded, n=1, cutoff=ALMOST):
             raise
         return (), " ".join(words.split())[: domain.WORDS]
 

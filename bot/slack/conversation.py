@@ -436,9 +436,8 @@ def told_of_reminder(added: settling.Added) -> Answer:
     else:
         what = f"what is open then of {len(texts)} items"
     target = escape(str(added.deployment.target))
-    return Answer(
-        text=f"{words.slack_time(added.due_at)}: I remind the thread of {target} of {escape(what)}."
-    )
+    when = words.slack_time(added.due_at)
+    return Answer(text=f"I remind the thread of {target} at {when}, of {escape(what)}.")
 
 
 def told_of_conclusion(state: Deployment, purpose: Purpose) -> Answer:

@@ -47,6 +47,12 @@ def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | No
             "background_color": "#1f3a5f",
         },
         "features": {
+            # Without the Messages tab an app cannot write to people (Slack docs: messages_tab_disabled).
+            "app_home": {
+                "home_tab_enabled": False,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": True,
+            },
             "bot_user": {"display_name": name.lower(), "always_online": True},
             "slash_commands": [slash],
         },

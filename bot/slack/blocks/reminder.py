@@ -113,7 +113,8 @@ def _heading(
         if len(entries) > 1:
             missed = "Missed while I was away" if late else "Still open"
             return f"⏰ {who} *{missed}*"
-        return f"⏰ {who} *{_label(deployment, entries[0].reminder, late=late)}*"
+        label, open_items = _label(deployment, entries[0].reminder, late=late), bool(entries[0].items)
+        return f"⏰ {who} *{label}{', still open' if open_items else ''}*"
 
     return said
 
