@@ -46,8 +46,8 @@ NEAR = timedelta(minutes=2)
 LATE = timedelta(minutes=5)
 #: How long a process keeps what it is sending: longer than it waits for numbers.
 LEASE = timedelta(seconds=45)
-#: Most reminders in one message: Slack allows 50 blocks, and each takes two.
-MOST = 20
+#: Most reminders in one message: the buttons of each take about 800 of the 13,000 characters Slack allows.
+MOST = 10
 #: With more items than this, only their cheap checks are run: "everything" includes load tests.
 NAMED = 10
 #: A result this young needs no new look.

@@ -27,7 +27,6 @@ from bot.services.ports import Ports
 from bot.services.reminding import redraw
 from bot.storage import deliveries, reminders
 
-
 #: Words this like an item's are meant to be the item's. Own choice: a slip or two in a line.
 ALMOST = 0.8
 

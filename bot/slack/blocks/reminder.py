@@ -23,6 +23,8 @@ from bot.templates import escape
 NAMED = 8
 #: Longest line of an item. Own choice: two lines on a screen.
 LINE = 260
+#: Characters of a reminder's buttons and of the JSON around it, at the most.
+BUTTONS = 950
 SNOOZES = {Snooze.QUARTER: "15 min", Snooze.HOUR: "1 h", Snooze.TOMORROW: "Tomorrow 9:00"}
 
 
@@ -65,6 +67,7 @@ def draw(
     blocks: list[Block] = []
     lines: list[str] = []
     several = len(entries) > 1
+    room = min(words.SECTION_TEXT, (words.BLOCKS_CHARACTERS - 800) // max(1, len(entries)) - BUTTONS)
     if asking:
         heading = _heading(deployment, content, entries, link=link)
         blocks.append(words.section(heading(_mentioned)))
@@ -72,12 +75,12 @@ def draw(
     for entry in entries:
         if deployment.phase.open and entry.asks:
             label = _label(deployment, entry.reminder, late=content["late"]) if several else ""
-            blocks.append(words.section(_open(deployment, entry, label, now=now)))
+            blocks.append(words.section(shorten(_open(deployment, entry, label, now=now), room)))
             blocks.append(_buttons(entry, content["level"]))
             lines.append(_open(deployment, entry, label, now=now, drawn=plain))
         else:
             shown, said = (_settled(deployment, entry, who=who) for who in _voices(names))
-            blocks.append(words.context(shorten(shown, words.SECTION_TEXT)))
+            blocks.append(words.context(shorten(shown, room)))
             lines.append(said)
     return Drawing(
         blocks=blocks[: words.MESSAGE_BLOCKS],
@@ -152,7 +155,7 @@ def _open(deployment: Deployment, entry: _Entry, label: str, *, now: datetime, d
         lines.append(shorten(f"{line} — {escape(found)}" if found else line, LINE))
     if len(still_open) > NAMED:
         lines.append(f"… and {len(still_open) - NAMED} more")
-    return shorten("\n".join(lines), words.SECTION_TEXT)
+    return "\n".join(lines)
 
 
 def _found(deployment: Deployment, position: int, now: datetime) -> str:
