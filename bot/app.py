@@ -17,7 +17,9 @@ from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
 from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
+from bot.services.planning import SidecarSchedule
 from bot.services.ports import Clock, Ports, SystemClock
+from bot.services.reminding import Reminders
 from bot.services.running import CheckRunner
 from bot.services.sampling import SidecarWatching
 from bot.services.ticking import TickQueue
@@ -32,6 +34,7 @@ from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
 from bot.slack.inflight import InFlight
 from bot.slack.listeners import Listeners
 from bot.slack.publisher import Publisher
+from bot.slack.reminder_listeners import ReminderListeners
 from bot.storage import migrating, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -78,6 +81,7 @@ def make_ports(
         bell=bell,
         verifier=verifier,
         watching=SidecarWatching(verifier),
+        schedule=SidecarSchedule(library, process=process),
     )
     return ports, bell
 
@@ -111,7 +115,8 @@ class Application:
         self._runner: CheckRunner | None = None
         self._web: WebServer | None = None
         self._watches = WatchRunner(self.ports)
-        self._scheduler = scheduler(self.ports, self._watches)
+        self._reminders = Reminders(self.ports)
+        self._scheduler = scheduler(self.ports, self._watches, self._reminders)
         self._identity: Identity | None = None
         self._slack_problem = "not started yet"
         #: The port that is listened on, once started.
@@ -146,9 +151,11 @@ class Application:
             queue=TickQueue(self.ports),
             answerer=answerer,
             in_flight=self._in_flight,
+            gateway=gateway,
             command=settings.command,
         ).register(bolt)
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
+        ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         self._publisher = Publisher(
             database=self.ports.database,
             deployments=self.ports.deployments,
@@ -160,6 +167,7 @@ class Application:
         await self._publisher.start()
         await self._runner.start()
         await self._watches.start()
+        await self._reminders.start()
         web_app = application(readiness=self.readiness, bolt=None if settings.socket_mode else bolt)
         self._web = WebServer(web_app, host=settings.host, port=settings.port)
         self.port = await self._web.start()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.domain.errors import DeploybotError
 from bot.services.ports import Ports
+from bot.services.reminding import Reminders
 from bot.services.watching import WatchRunner
 from bot.storage import clicks, deliveries, samples
 
@@ -25,7 +26,12 @@ KEEP_SAMPLES = timedelta(days=90)
 WATCH_EVERY_S = 1.0
 
 
-def scheduler(ports: Ports, watches: WatchRunner) -> AsyncIOScheduler:
+#: Looks for due reminders at least this often, in seconds: deployments that were deployed meanwhile, clocks
+#: that were moved and what other processes added show up without a word.
+REMIND_EVERY_S = 3
+
+
+def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> AsyncIOScheduler:
     """A scheduler with the standing jobs, not started yet."""
     made = AsyncIOScheduler(timezone="UTC")
     made.add_job(
@@ -37,8 +43,32 @@ def scheduler(ports: Ports, watches: WatchRunner) -> AsyncIOScheduler:
         coalesce=True,
         misfire_grace_time=None,
     )
+    made.add_job(
+        remind,
+        "interval",
+        seconds=REMIND_EVERY_S,
+        args=[ports, reminders, made],
+        id="remind",
+        max_instances=1,
+        coalesce=True,
+        misfire_grace_time=None,
+        next_run_time=datetime.now(UTC),
+    )
     made.add_job(prune, "interval", hours=6, args=[ports], id="prune", max_instances=1, coalesce=True)
     return made
+
+
+async def remind(ports: Ports, reminders: Reminders, scheduler: AsyncIOScheduler) -> None:
+    """Send what is due, and look again when the next one is, where that is before the next look anyway."""
+    try:
+        due_at = await reminders.look()
+    except DeploybotError as error:
+        log.warning("reminders wait for the next look: %s", error)
+        return
+    wait = (due_at - ports.clock.now()).total_seconds() if due_at is not None else REMIND_EVERY_S
+    job = scheduler.get_job("remind")
+    if job is not None and 0 < wait < REMIND_EVERY_S:
+        job.modify(next_run_time=datetime.now(UTC) + timedelta(seconds=wait))
 
 
 async def prune(ports: Ports) -> None:

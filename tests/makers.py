@@ -15,6 +15,7 @@ from bot.domain.check import Binding, Evidence, ItemResult, Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.deployment import Deployment
 from bot.domain.errors import ChecklistUnusable, Finding, NoHistory
+from bot.domain.reminding import ReminderPlan
 from bot.domain.signals import Measured, Signal, WatchPlan
 from bot.services import starting
 from bot.services.ports import Clock, Deeds, Layout, Ports, Watching
@@ -180,6 +181,19 @@ class ScriptedWatching:
         self.forgotten.append(deployment_id)
 
 
+class WrittenSchedule:
+    """Reminders that are written beforehand."""
+
+    def __init__(self, plan: ReminderPlan | None = None) -> None:
+        self.plan = plan or ReminderPlan()
+
+    async def reminders(
+        self, checklist: str, *, service: str, version: str, environment: str
+    ) -> ReminderPlan:
+        """As given."""
+        return self.plan
+
+
 class CountingBell:
     """Counts how often it was rung."""
 
@@ -229,6 +243,7 @@ def make_ports(
     layout: Layout | None = None,
     verifier: ScriptedVerifier | None = None,
     watching: Watching | None = None,
+    schedule: WrittenSchedule | None = None,
 ) -> Ports:
     """Ports on a real database, with everything else in memory."""
     return Ports(
@@ -239,6 +254,7 @@ def make_ports(
         layout=layout or MessageLayout(),
         verifier=verifier or ScriptedVerifier(),
         watching=watching or ScriptedWatching(),
+        schedule=schedule or WrittenSchedule(),
         bell=CountingBell(),
     )
 

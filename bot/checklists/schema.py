@@ -55,6 +55,9 @@ def sidecar_schema(kinds: Iterable[KindLike]) -> dict[str, Any]:
     signal = definitions["WatchedSignal"]["properties"]
     for form in ("series", "probe", "findings"):
         signal[form] = {"$ref": "#/$defs/check", "description": signal[form].get("description", "")}
+    reminders = schema["properties"]["reminders"]
+    plan = {"type": "array", "items": {"$ref": "#/$defs/PlannedReminder"}}
+    reminders["anyOf"] = [*reminders["anyOf"], plan]
     variables = schema["properties"]["vars"]
     variables["additionalProperties"] = {
         "anyOf": [{"$ref": "#/$defs/Variable"}, {"type": ["string", "number", "boolean", "array"]}]

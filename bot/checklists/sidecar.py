@@ -163,7 +163,7 @@ class KnownBad(_Strict):
         return value
 
 
-class Escalate(_Strict):
+class EscalateAlerts(_Strict):
     """After how long an alert that nobody acknowledges goes further."""
 
     lead: str | float = Field(default="5m", description="Until the lead gets a direct message.")
@@ -186,10 +186,46 @@ class WatchBlock(_Strict):
     links: dict[str, str] = Field(
         default_factory=dict, description="Where people look further: label and URL."
     )
-    escalate: Escalate = Field(
-        default_factory=Escalate, description="Who is told when nobody acknowledges an alert."
+    escalate: EscalateAlerts = Field(
+        default_factory=EscalateAlerts, description="Who is told when nobody acknowledges an alert."
     )
     signals: dict[str, WatchedSignal] = Field(default_factory=dict, description="By name.")
+
+
+class PlannedReminder(_Strict):
+    """One reminder after the deploy."""
+
+    after: str | float = Field(description="How long after the deploy: 5m, 1h, 24h.")
+    items: list[str] = Field(
+        default_factory=list, description="Keys of the items; those that are done by then are left out."
+    )
+    text: str = Field(default="", description="Words to go with it; without items, all it says.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> PlannedReminder:
+        if not self.items and not self.text.strip():
+            raise ValueError("needs items, or a text")
+        return self
+
+
+class Escalate(_Strict):
+    """Whom an unanswered reminder reaches next."""
+
+    lead: str | float = Field(
+        default="15m", description="From the message in the thread to a direct message to the lead, or never."
+    )
+    group: str | float = Field(
+        default="30m", description="From the direct message to a mention of on_call in the thread, or never."
+    )
+
+
+class Reminders(_Strict):
+    """Reminders after the deploy; a plain list is the plan."""
+
+    plan: list[PlannedReminder] | None = Field(
+        default=None, description="When, of what; unset: the post-deployment items at 5m, 15m, 30m, 1h, 24h."
+    )
+    escalate: Escalate = Field(default_factory=Escalate)
 
 
 class Sidecar(_Strict):
@@ -225,9 +261,16 @@ class Sidecar(_Strict):
         default_factory=dict, description="By the item's key; of a rollback step, rollback/ and its words."
     )
     watch: WatchBlock | None = Field(default=None, description="What is watched after the deploy.")
+    reminders: Reminders | None = Field(default=None, description="What people are reminded of.")
     on_call: str = Field(
-        default="", description="Whom alerts mention besides the lead: Slack user group (S…) or person (U…)."
+        default="",
+        description="Slack id of the user group (S…) or person (U…) that alerts and unanswered reminders reach.",
     )
+
+    @field_validator("reminders", mode="before")
+    @classmethod
+    def _a_list_is_the_plan(cls, value: Any) -> Any:
+        return {"plan": value} if isinstance(value, list) else value
 
     @field_validator("vars", mode="before")
     @classmethod
@@ -330,8 +373,14 @@ def _field_names(model: type[BaseModel]) -> set[str]:
     names: set[str] = set()
     for name, field in model.model_fields.items():
         names.add(field.alias or name)
-        inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        for annotation in inner:
+        for annotation in _inside(field.annotation):
             if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation is not model:
                 names |= _field_names(annotation)
     return names
+
+
+def _inside(annotation: Any) -> Iterable[Any]:
+    """A type and all that it is made of: `list[Line] | None` is made of `Line` as well."""
+    yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from _inside(part)

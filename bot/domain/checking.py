@@ -65,22 +65,32 @@ def _folded(words: str) -> str:
 
 
 def request(
-    deployment: Deployment, positions: Iterable[int], *, user: str, at: datetime, scope: str = ""
+    deployment: Deployment,
+    positions: Iterable[int],
+    *,
+    user: str,
+    at: datetime,
+    scope: str = "",
+    quiet: bool = False,
 ) -> Fact:
     """Somebody asks for these items to be checked; those without a check are left out.
 
-    Raises DeploymentClosed, NoChecks.
+    `quiet` where nobody waits for a word about the run itself. Raises DeploymentClosed, NoChecks.
     """
     if not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
     bound = [position for position in positions if position in deployment.bindings]
     if not bound:
         raise NoChecks(deployment.checklist_name, scope)
-    return _requested(bound, user=user, at=at, purpose=Purpose.ASKED, scope=scope)
+    return _requested(bound, user=user, at=at, purpose=Purpose.ASKED, scope=scope, quiet=quiet)
 
 
-def _requested(positions: Sequence[int], *, user: str, at: datetime, purpose: Purpose, scope: str) -> Fact:
-    data = {"positions": list(positions), "purpose": purpose.value, "scope": scope}
+def _requested(
+    positions: Sequence[int], *, user: str, at: datetime, purpose: Purpose, scope: str, quiet: bool = False
+) -> Fact:
+    data: dict[str, Any] = {"positions": list(positions), "purpose": purpose.value, "scope": scope}
+    if quiet:
+        data["quiet"] = True
     return Fact(kind="checks.requested", actor=user, at=at, data=data)
 
 

@@ -112,6 +112,7 @@ class NothingCalled(DeploybotError):
     """A section or item nobody finds."""
 
     def __init__(self, words: str, *, nearest: tuple[str, ...]) -> None:
+        self.nearest = nearest
         hint = f" Did you mean {' or '.join(f'“{one}”' for one in nearest)}?" if nearest else ""
         super().__init__(f"No section, group or item is called “{words[:60]}”.{hint}")
 
@@ -180,6 +181,48 @@ class NoSuchDeployment(DeploybotError):
     def __init__(self, name: str, *, nearest: str | None = None) -> None:
         hint = f" Did you mean {nearest}?" if nearest else " /deploy list shows those that are open."
         super().__init__(f"There is no deployment called “{name[:60]}” in this workspace.{hint}")
+
+
+class WhenMissing(DeploybotError):
+    """A reminder for no time."""
+
+    def __init__(self) -> None:
+        super().__init__(f"When shall I remind you? {_WHEN}")
+
+
+class WhenNotUnderstood(DeploybotError):
+    """A time nobody understands."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"I don't understand “{said[:60]}” as a time. {_WHEN}")
+
+
+class WhenOutOfRange(DeploybotError):
+    """A time that is over, or so far away that the deployment will be over."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"“{said[:60]}” is out of reach: choose a time from 1 minute to 30 days from now.")
+
+
+_WHEN = "Write in 2h, in 90m, in 1h30m, at 15:00 or tomorrow 9:00; clock times are those where you are."
+
+
+class ReminderSettled(DeploybotError):
+    """A button of a reminder that was settled, snoozed or sent anew since."""
+
+    def __init__(self) -> None:
+        super().__init__("Somebody has dealt with this reminder already; nothing was changed.")
+
+
+class NotTickable(DeploybotError):
+    """A reminder that cannot be done: checks say otherwise."""
+
+    def __init__(self, items: tuple[str, ...]) -> None:
+        what = " and ".join(f"“{item}”" for item in items[:3])
+        super().__init__(
+            f"Not ticked: {what}, because the check does not pass. Press “Results” under the section to see "
+            "why, or to overrule it; “Not needed” ends this reminder all the same."
+        )
 
 
 class ForeignClick(DeploybotError):

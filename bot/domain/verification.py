@@ -136,10 +136,11 @@ def run_after(run: Run | None, event: Event) -> Run | None:
                 purpose=purpose,
                 positions=tuple(data["positions"]),
                 pending=frozenset(data["positions"]),
-                asked=purpose is Purpose.ASKED,
+                asked=purpose is Purpose.ASKED and not data.get("quiet"),
             )
         case "checks.requested" if run is not None:
-            return _joined(run, Purpose(data["purpose"]), data["positions"], user=fact.actor)
+            asked = data["purpose"] == Purpose.ASKED and not data.get("quiet")
+            return _joined(run, Purpose(data["purpose"]), data["positions"], user=fact.actor, asked=asked)
         case "item.unticked" if run is not None and fact.actor != BOT:
             return replace(run, unticked=run.unticked | {data["position"]})
         case "item.ticked" | "item.overruled" if run is not None:
@@ -151,7 +152,7 @@ def run_after(run: Run | None, event: Event) -> Run | None:
     return run
 
 
-def _joined(run: Run, purpose: Purpose, positions: Sequence[int], *, user: str) -> Run:
+def _joined(run: Run, purpose: Purpose, positions: Sequence[int], *, user: str, asked: bool) -> Run:
     """Two runs at once are one run: the later request joins the one under way.
 
     What it leads to is the furthest of what was asked for: the end, then Go. Nobody's Go is lost to somebody
@@ -167,9 +168,9 @@ def _joined(run: Run, purpose: Purpose, positions: Sequence[int], *, user: str) 
         pending=run.pending | frozenset(positions),
         purpose=purpose if leads_further else run.purpose,
         by=user if leads_further else run.by,
-        asked=run.asked or purpose is Purpose.ASKED,
+        asked=run.asked or asked,
         go_by=go_by,
-        unticked=run.unticked - frozenset(positions if purpose is Purpose.ASKED else ()),
+        unticked=run.unticked - frozenset(positions if asked else ()),
     )
 
 

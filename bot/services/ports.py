@@ -11,6 +11,7 @@ from bot.domain.check import Binding, ItemResult
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment
 from bot.domain.post import PlannedPost
+from bot.domain.reminding import ReminderPlan
 from bot.domain.signals import Measured, Signal, WatchPlan
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -71,6 +72,15 @@ class Bell(Protocol):
 
     def ring(self) -> None:
         """Something changed and was committed."""
+
+
+class Schedule(Protocol):
+    """Knows what a checklist reminds of, and when."""
+
+    async def reminders(
+        self, checklist: str, *, service: str, version: str, environment: str
+    ) -> ReminderPlan:
+        """The plan. Raises ChecklistUnusable, SidecarUnusable."""
 
 
 class Deeds(Protocol):
@@ -141,3 +151,4 @@ class Ports:
     bell: Bell
     verifier: Verifier
     watching: Watching
+    schedule: Schedule

@@ -16,14 +16,17 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from bot.checks.redaction import Redactor
 from bot.domain.check import ItemResult
 from bot.domain.deployment import Deployment
 from bot.domain.errors import DeploybotError
+from bot.domain.reminding import Origin, State
 from bot.services.ports import Ports
 from bot.services.recording import Writer, broken
 from bot.services.watching import since_rollback
-from bot.storage import posts, run_leases
+from bot.storage import posts, reminders, run_leases
 
 log = logging.getLogger(__name__)
 
@@ -214,12 +217,15 @@ class RecordedDeeds:
     async def find(self, what: str) -> Mapping[str, Any] | None:
         """The newest message of this name that Slack has taken, or None.
 
-        `started` is the card, `notified` and `report_shared` are what another channel was told. `watch` is
-        no message: how the watched signals are since the last rollback step.
+        `started` is the card, `notified` and `report_shared` are what another channel was told,
+        `reminder_scheduled` is the review somebody scheduled: the bot's own record until it is due. `watch`
+        is no message: how the watched signals are since the last rollback step.
         """
         if what == "watch":
             return await self._watched()
         async with self._ports.database.read() as tx:
+            if what == "reminder_scheduled":
+                return await self._review(tx)
             if what == "started":
                 post = await posts.card(tx, self._deployment_id)
             else:
@@ -234,3 +240,13 @@ class RecordedDeeds:
             state = await self._ports.deployments.get(tx, self._deployment_id)
         signals = await since_rollback(self._ports, state) if state is not None else None
         return None if signals is None else {"signals": signals}
+
+    async def _review(self, tx: AsyncConnection) -> Mapping[str, Any] | None:
+        known = await reminders.of(tx, self._deployment_id)
+        scheduled = [
+            one for one in known if one.origin is Origin.REVIEW and one.state is not State.NOT_NEEDED
+        ]
+        state = await self._ports.deployments.get(tx, self._deployment_id)
+        if not scheduled or state is None:
+            return None
+        return {"at": scheduled[-1].due_at, "channel": state.channel, "ts": "", "permalink": ""}

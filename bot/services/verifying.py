@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.checklists.binding import BoundChecklist, bind
+from bot.checklists.reminders import plan_of
 from bot.checklists.sidecar import SidecarFile
 from bot.checks.catalogue import Catalogue
 from bot.checks.egress import AllowList
@@ -76,9 +77,10 @@ class SidecarVerifier:
         file = self._library.sidecar(checklist)
         if file is None:
             return BoundChecklist(bindings={})
+        loaded = self._library.load(checklist)
         bound = bind(
             file,
-            self._library.load(checklist),
+            loaded,
             self.catalogue,
             duration=seconds,
             environment=environment,
@@ -86,6 +88,8 @@ class SidecarVerifier:
             version=version,
             process=self._process,
         )
+        # The sidecar's reminders are used elsewhere, but what is wrong with them is said with the rest.
+        plan_of(file, loaded, duration=seconds, environment=environment, process=self._process)
         try:
             AllowList(bound.allow)
         except ValueError as error:

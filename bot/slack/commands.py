@@ -7,8 +7,10 @@ import html
 import re
 from dataclasses import dataclass
 
+from bot.domain.reminding import read_wish
+
 #: In the order of the help.
-COMMANDS = ("start", "status", "list", "check", "notify", "share", "go", "finish", "abort", "help")
+COMMANDS = ("start", "status", "list", "check", "remind", "notify", "share", "go", "finish", "abort", "help")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,16 @@ class Tell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Remind:
+    """Remind of something later. The first word of `words` may be a deployment's name."""
+
+    #: What it is about: an item, a section, other words; empty for everything that is open.
+    words: str = ""
+    #: As typed: `in 2h`; empty where there is none.
+    when: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class GiveGo:
     """Look at the evidence again and give Go."""
 
@@ -100,7 +112,18 @@ class NotUnderstood:
 
 
 Command = (
-    Start | Status | ListOpen | Check | StopChecks | Tell | GiveGo | Finish | Abort | Help | NotUnderstood
+    Start
+    | Status
+    | ListOpen
+    | Check
+    | StopChecks
+    | Remind
+    | Tell
+    | GiveGo
+    | Finish
+    | Abort
+    | Help
+    | NotUnderstood
 )
 #: A channel as Slack escapes it (Slack docs: formatting, "Linking to channels").
 _CHANNEL = re.compile(r"<#([A-Z0-9]+)(?:\|[^>]*)?>")
@@ -135,6 +158,9 @@ def parse(text: str) -> Command:
             return ListOpen() if not rest else _too_much("list", rest)
         case "check":
             return _check(rest)
+        case "remind":
+            wish = read_wish(re.sub(r"^(?:me|us)\s+(?:(?:of|about|to)\s+)?", "", rest, flags=re.IGNORECASE))
+            return Remind(words=wish.what, when=wish.when)
         case "go":
             return _one_name("go", rest, GiveGo)
         case "finish":

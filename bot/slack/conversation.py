@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.domain.deployment import Deployment
-from bot.domain.errors import AlreadyDeploying, BotNotInChannel, NoSuchDeployment, SlackRefused
+from bot.domain.errors import (
+    AlreadyDeploying,
+    BotNotInChannel,
+    NoSuchDeployment,
+    SlackRefused,
+    WhenMissing,
+    WhenNotUnderstood,
+)
+from bot.domain.reminding import read_when
 from bot.domain.verification import Purpose
-from bot.services import announcing, checking, ending, finding, starting
+from bot.services import announcing, checking, ending, finding, settling, starting
 from bot.services.ports import Ports
 from bot.services.starting import DEFAULT_CHECKLIST, StartRequest
 from bot.slack import commands
@@ -19,6 +27,7 @@ from bot.slack.blocks import card, modals, words
 from bot.slack.blocks.words import Block
 from bot.slack.gateway import QUICK_S, Gateway, SlackFailure
 from bot.slack.ids import Action
+from bot.slack.mrkdwn import plain
 from bot.templates import escape, render
 
 #: Deployments described in one answer.
@@ -79,6 +88,8 @@ class Conversation:
                 return await self._check(asked, rest)
             case commands.StopChecks(name=name):
                 return await self._stop_checks(asked, name)
+            case commands.Remind() as remind:
+                return await self._remind(asked, remind)
             case commands.Tell() as tell:
                 return await self._tell(asked, tell)
             case commands.GiveGo(name=name):
@@ -310,6 +321,33 @@ class Conversation:
         await checking.cancel(self._ports, running[0].id, user=asked.user, delivery=asked.delivery)
         return SILENCE
 
+    async def _remind(self, asked: Asked, remind: commands.Remind) -> Answer:
+        if not remind.when:
+            raise WhenNotUnderstood(remind.words) if remind.words else WhenMissing
+        first, _, more = remind.words.partition(" ")
+        found: Sequence[Deployment] = []
+        wanted = remind.words
+        if finding.looks_like_a_name(first):
+            with contextlib.suppress(NoSuchDeployment):
+                found, wanted = [await finding.named(self._ports, asked.team, first)], more.strip()
+        found = found or await self._meant(asked)
+        if not found:
+            return Answer(text=_nothing_open(asked))
+        if len(found) > 1:
+            text = f"Several are open here. Say which: `{asked.prefix} remind {found[0].name} {remind.when}`."
+            return Answer(text=escape(text))
+        person = await self._gateway.person(asked.user, timeout=QUICK_S)
+        due_at = read_when(remind.when, now=self._ports.clock.now(), timezone=person.timezone)
+        added = await settling.add(
+            self._ports,
+            found[0].id,
+            words=wanted.strip("\"'“”„«»"),
+            due_at=due_at,
+            user=asked.user,
+            delivery=asked.delivery,
+        )
+        return told_of_reminder(added)
+
     async def _tell(self, asked: Asked, tell: commands.Tell) -> Answer:
         found = await self._meant(asked)
         if not found:
@@ -384,6 +422,22 @@ def told_of_checks(asked: checking.Asked) -> Answer:
     else:
         said = f"Checking {items} of {name}; what I find appears in the thread."
     return Answer(text=escape(said))
+
+
+def told_of_reminder(added: settling.Added) -> Answer:
+    """When the thread is reminded, and of what."""
+    texts = [plain(added.deployment.boxes[position].text) for position in added.items]
+    if added.text:
+        what = f"“{added.text}”"
+    elif len(texts) == 1:
+        what = f"“{texts[0]}”"
+    elif len(texts) == len(added.deployment.checklist.items):
+        what = "what is still open then"
+    else:
+        what = f"what is open then of {len(texts)} items"
+    target = escape(str(added.deployment.target))
+    when = words.slack_time(added.due_at)
+    return Answer(text=f"I remind the thread of {target} at {when}, of {escape(what)}.")
 
 
 def told_of_conclusion(state: Deployment, purpose: Purpose) -> Answer:

@@ -126,6 +126,7 @@ class Gateway:
         #: Set at start-up by `identity`.
         self.workspace_url = ""
         self._people: dict[str, Person] = {}
+        self._direct: dict[str, str] = {}
 
     async def call(self, method: str, *, timeout: float = CALL_S, **arguments: Any) -> dict[str, Any]:
         """One call, once. Raises SlackFailure."""
@@ -226,6 +227,17 @@ class Gateway:
         if thread_ts is not None:
             arguments["thread_ts"] = thread_ts
         await self.call("chat.postEphemeral", **arguments)
+
+    async def direct(self, user: str) -> str:
+        """The id of the direct conversation with a person, kept once known. Raises SlackFailure.
+
+        `chat.update` and `conversations.history` need it; `chat.postMessage` alone would take the user's id
+        (Slack docs: conversations.open).
+        """
+        if user not in self._direct:
+            answer = await self.call("conversations.open", users=user)
+            self._direct[user] = str((answer.get("channel") or {}).get("id", ""))
+        return self._direct[user]
 
     async def open_view(self, trigger_id: str, view: Mapping[str, Any], *, on_top: bool = False) -> None:
         """Open a modal, `on_top` of one that is open. A trigger_id lives for 3 s and works once.

@@ -28,6 +28,9 @@ class Action(StrEnum):
     OVERRULE = "overrule"
     CHOOSE_CHECK = "choose_check"
     GO = "go"
+    REMINDER_DONE = "reminder_done"
+    REMINDER_SNOOZE = "reminder_snooze"
+    REMINDER_NOT_NEEDED = "reminder_not_needed"
 
 
 class View(StrEnum):
@@ -37,6 +40,7 @@ class View(StrEnum):
     FINISH = "finish"
     ABORT = "abort"
     OVERRULE = "overrule"
+    REVIEW = "review"
 
 
 class Field(StrEnum):
@@ -48,6 +52,7 @@ class Field(StrEnum):
     CHECKLIST = "checklist"
     REASON = "reason"
     DEPLOYMENT = "deployment"
+    WHEN = "when"
 
 
 #: `event_type` of the metadata every post carries (Slack docs: message metadata).
@@ -85,6 +90,28 @@ class Scope:
         if self.last >= total:
             raise ForeignClick
         return range(self.first, self.last + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """A reminder as it was drawn, as a button's value."""
+
+    reminder_id: int
+    #: How often it had been snoozed: a message of an earlier round no longer counts.
+    round: int
+
+    def write(self) -> str:
+        """The `value`."""
+        return f"{self.reminder_id}.{self.round}"
+
+    @classmethod
+    def read(cls, value: object) -> Asking:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        try:
+            reminder_id, round_ = (int(part) for part in str(value).split("."))
+        except ValueError as error:
+            raise ForeignClick from error
+        return cls(reminder_id=reminder_id, round=round_)
 
 
 @dataclass(frozen=True, kw_only=True)

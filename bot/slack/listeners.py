@@ -15,7 +15,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot.domain.deployment import Deployment
 from bot.domain.errors import AlreadyDeploying, InvalidName
 from bot.domain.verification import Purpose
-from bot.services import ending, finding, starting
+from bot.services import ending, finding, settling, starting
 from bot.services.ports import Ports
 from bot.services.starting import DEFAULT_CHECKLIST
 from bot.services.ticking import Click, Ticked, TickQueue
@@ -23,9 +23,11 @@ from bot.slack import commands
 from bot.slack.answering import Answerer, Payload, ack_with, in_time, team_of, values_of
 from bot.slack.blocks import evidence, modals
 from bot.slack.conversation import Answer, Asked, Conversation, told_of_conclusion
+from bot.slack.gateway import Gateway
 from bot.slack.ids import Action, Field, TickBlock, View
 from bot.slack.inflight import InFlight
 from bot.slack.mrkdwn import plain
+from bot.slack.reminder_listeners import review_form
 from bot.templates import escape
 
 log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Listeners:
         queue: TickQueue,
         answerer: Answerer,
         in_flight: InFlight,
+        gateway: Gateway,
         command: str,
     ) -> None:
         self._ports = ports
@@ -49,6 +52,7 @@ class Listeners:
         self._queue = queue
         self._answerer = answerer
         self._in_flight = in_flight
+        self._gateway = gateway
         self._command = command
 
     def register(self, app: AsyncApp) -> None:
@@ -140,9 +144,23 @@ class Listeners:
             selected=block.selected(option.get("value") for option in action.get("selected_options") or ()),
         )
         ticked = await self._queue.submit(click)
+        if (form := await self._review(ticked, body)) is not None:
+            return form
         if len(ticked.outcome.needs_reason) == 1:
             return Answer(view=evidence.overrule(ticked.deployment, ticked.outcome.needs_reason[0]))
         return _remark(ticked)
+
+    async def _review(self, ticked: Ticked, body: Payload) -> Answer | None:
+        """Who ticks the item of the review is asked for its time; the tick stands whatever they answer."""
+        position = settling.review_item(ticked.deployment)
+        new = {
+            fact.data["position"]
+            for fact in ticked.outcome.facts
+            if fact.kind == "item.ticked" and not fact.data.get("moot")
+        }
+        if position is None or position not in {*new, *ticked.outcome.needs_reason}:
+            return None
+        return await review_form(self._ports, self._gateway, ticked.deployment.id, body)
 
     async def _on_finish(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
         await self._form(ack, body, action.get("value"), modals.finish)

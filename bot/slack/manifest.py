@@ -13,12 +13,14 @@ SCOPES = {
     "commands": "answer the slash command",
     "groups:history": "find a message again whose posting was interrupted, in private channels",
     "groups:read": "see whether it is in a private channel before it starts there",
+    "im:history": "find a direct message again whose posting was interrupted",
+    "im:write": "write to the lead when nobody reacts to a reminder",
     "users:read": "show people's names and local times beside their ticks",
 }
 
 USAGE = (
-    "start [service] [version] [environment] | check [section] | status | list | go | finish | "
-    "abort REASON | help"
+    "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | go | "
+    "finish | abort REASON | help"
 )
 
 
@@ -45,6 +47,12 @@ def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | No
             "background_color": "#1f3a5f",
         },
         "features": {
+            # Without the Messages tab an app cannot write to people (Slack docs: messages_tab_disabled).
+            "app_home": {
+                "home_tab_enabled": False,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": True,
+            },
             "bot_user": {"display_name": name.lower(), "always_online": True},
             "slash_commands": [slash],
         },

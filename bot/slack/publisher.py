@@ -19,10 +19,10 @@ from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
 from bot.domain.events import BOT
 from bot.services.ports import Clock
-from bot.slack.blocks import announcements, card, notices, rollback, section, words
+from bot.slack.blocks import announcements, card, notices, reminder, rollback, section, words
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.pacing import RateLimits, due_at
-from bot.storage import posts
+from bot.storage import posts, reminders
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
 from bot.storage.posts import Post
@@ -40,6 +40,8 @@ CLOCK_SKEW = timedelta(minutes=10)
 #: Waits after a failure: doubled each time up to the longest.
 RETRY_S, LONGEST_RETRY_S, PERMANENT_RETRY_S = 1.0, 30.0, 60.0
 
+#: Messages outside the thread: the card it hangs from, and what goes to other channels or to a person.
+_OUTSIDE = ("card", "announcement", "direct")
 #: Refusals of this one message, not of the channel or the token: the rest of the thread goes on.
 _ITS_OWN_FAULT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
 
@@ -196,7 +198,7 @@ class Publisher:
             deployment = await self._deployments.get(tx, claimed.deployment_id)
             root = await posts.card(tx, claimed.deployment_id)
         assert deployment is not None
-        thread_ts = None if claimed.kind in ("card", "announcement") or root is None else root.ts
+        thread_ts = None if claimed.kind in _OUTSIDE or root is None else root.ts
         return _Job(post=claimed, deployment=deployment, thread_ts=thread_ts, lost_since=claimed.attempted_at)
 
     async def _deliver(self, job: _Job) -> None:
@@ -204,30 +206,29 @@ class Publisher:
         revision = post.wanted
         thread_ts = post.thread_ts if post.ts is not None else job.thread_ts
         try:
+            channel = await self._gateway.direct(post.channel) if post.kind == "direct" else post.channel
             if post.ts is not None:
                 drawing = await self._draw(job)
-                await self._gateway.update(drawing, channel=post.channel, ts=post.ts)
+                await self._gateway.update(drawing, channel=channel, ts=post.ts)
                 ts = post.ts
             else:
-                found = await self._look_up(job) if job.lost_since is not None else None
+                found = await self._look_up(job, channel) if job.lost_since is not None else None
                 if found is not None:
                     ts, revision = found, 0
                 else:
                     drawing = await self._draw(job)
-                    ts = await self._gateway.post(
-                        drawing, channel=post.channel, thread_ts=thread_ts, uid=post.uid
-                    )
+                    ts = await self._gateway.post(drawing, channel=channel, thread_ts=thread_ts, uid=post.uid)
         except SlackFailure as failure:
             await self._slack_failed(post, failure)
             return
         async with self._database.write() as tx:
             await posts.sent(tx, post.id, ts=ts, thread_ts=thread_ts, revision=revision, at=self._clock.now())
 
-    async def _look_up(self, job: _Job) -> str | None:
+    async def _look_up(self, job: _Job, channel: str) -> str | None:
         assert job.lost_since is not None
         since = (job.lost_since - CLOCK_SKEW).timestamp()
         found = await self._gateway.find(
-            channel=job.post.channel, thread_ts=job.thread_ts, uid=job.post.uid, since=since
+            channel=channel, thread_ts=job.thread_ts, uid=job.post.uid, since=since
         )
         log.info("post %s had an unknown outcome: %s", job.post.id, "it is there" if found else "not there")
         return found
@@ -249,9 +250,26 @@ class Publisher:
                 return announcements.draw(
                     deployment, post.content, link=link, names=names, now=self._clock.now()
                 )
+            case "reminder" | "direct":
+                return await self._reminder(deployment, post)
             case "notice":
                 return notices.draw(deployment, post.key, post.content, names=names)
         raise ValueError(f"no drawing for a post of kind {post.kind}")
+
+    async def _reminder(self, deployment: Deployment, post: Post) -> words.Drawing:
+        ids = [shown[0] for shown in post.content["reminders"]]
+        async with self._database.read() as tx:
+            rows = await reminders.some(tx, ids)
+            root = await posts.card(tx, deployment.id)
+        people = {deployment.lead, *reminder.people_in(rows.values())}
+        return reminder.draw(
+            deployment,
+            post.content,
+            rows,
+            names=await self._gateway.names(sorted(people)),
+            link=None if root is None else self._gateway.link(root.channel, root.ts),
+            now=self._clock.now(),
+        )
 
     async def _root(self, deployment_id: int) -> Post | None:
         async with self._database.read() as tx:
@@ -310,7 +328,7 @@ def _sendable(waiting: Sequence[Post], now: datetime) -> list[Post]:
             sendable.append(post)
             failing = post.retry_at is not None and post.retry_at > now
             own_fault = any(code in (post.problem or "") for code in _ITS_OWN_FAULT)
-            elsewhere = post.kind == "announcement"
+            elsewhere = post.kind in _OUTSIDE
             if post.kind == "card" or not (failing and (own_fault or elsewhere)):
                 held.add(post.deployment_id)
     return sendable

@@ -93,16 +93,19 @@ async def want(
     at: datetime,
     only: Iterable[int] | None = None,
     settled: bool = False,
+    card: bool = True,
 ) -> None:
     """Ask for a redraw of the deployment's messages, or of the card and those with the ids in `only`.
 
+    Without `card`, of those in `only` alone.
     `settled` says that nothing more is to be expected for now, so that there is nothing to wait for.
     """
     query = update(posts).where(posts.c.deployment_id == deployment_id)
     if only is not None:
-        query = query.where(or_(posts.c.id.in_(list(only)), posts.c.kind == "card"))
+        chosen = posts.c.id.in_(list(only))
+        query = query.where(or_(chosen, posts.c.kind == "card") if card else chosen)
     else:
-        query = query.where(posts.c.kind.not_in(["notice", "announcement"]))
+        query = query.where(posts.c.kind.not_in(["notice", "announcement", "reminder", "direct"]))
     up_to_date = posts.c.wanted == posts.c.shown
     await tx.execute(
         query.values(
@@ -125,6 +128,19 @@ async def holding(tx: AsyncConnection, deployment_id: int, positions: Iterable[i
         if any(content["first"] <= position <= content["last"] for position in wanted):
             found.add(row.id)
     return found
+
+
+async def reminding(tx: AsyncConnection, deployment_id: int, rounds: Iterable[tuple[int, int]]) -> set[int]:
+    """The ids of the messages, in the thread and direct, that ask about any of these (reminder, round)."""
+    wanted = set(rounds)
+    query = select(posts.c.id, posts.c.content).where(
+        posts.c.deployment_id == deployment_id, posts.c.kind.in_(["reminder", "direct"])
+    )
+    return {
+        row.id
+        for row in await tx.execute(query)
+        if any((shown[0], shown[1]) in wanted for shown in json.loads(row.content).get("reminders", ()))
+    }
 
 
 async def pending(tx: AsyncConnection) -> list[Post]:

@@ -187,29 +187,37 @@ reminders = Table(
     metadata,
     Column("id", _ID, primary_key=True, autoincrement=True),
     Column("deployment_id", _ID, ForeignKey("deployments.id"), nullable=False),
-    #: `plan` (from the sidecar), `person` (somebody asked), `trigger` (a raised trigger nobody acknowledges).
+    #: `plan` (from the sidecar), `person` (somebody asked), `review` (somebody scheduled it).
     Column("origin", String(16), nullable=False),
     #: Unique in the deployment: the same reminder is added once.
     Column("key", String(128), nullable=False),
-    #: Positions of the items it is about, or words.
-    Column("about", Text, nullable=False),
+    #: Positions of the items it is about, and words.
+    Column("items", Text, nullable=False),
+    Column("text", Text, nullable=False),
     Column("due_at", Instant, nullable=False),
     #: `waiting`, `sent`, `done`, `not_needed`, `dropped`.
     Column("state", String(16), nullable=False),
     #: How far it has escalated: 0 the thread, 1 the lead's direct messages, 2 the group.
     Column("level", Integer, nullable=False),
-    #: When it was last sent.
+    #: How often it was snoozed.
+    Column("round", Integer, nullable=False),
+    #: When it is to be sent or escalated next.
+    Column("next_at", Instant),
+    #: When it was last sent to the thread.
     Column("sent_at", Instant),
-    #: Who it is for besides the lead, and who settled it.
+    #: Who it is for besides the lead, and who settled or snoozed it.
     Column("for_user", String(32)),
     Column("settled_by", String(32)),
     Column("settled_at", Instant),
+    #: The process that is sending it.
+    Column("leased_by", String(64)),
+    Column("leased_until", Instant),
     UniqueConstraint("deployment_id", "key"),
     Index(
-        "ix_reminders_due_at",
-        "due_at",
-        sqlite_where=text("state IN ('waiting', 'sent')"),
-        postgresql_where=text("state IN ('waiting', 'sent')"),
+        "ix_reminders_next_at",
+        "next_at",
+        sqlite_where=text("next_at IS NOT NULL"),
+        postgresql_where=text("next_at IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
 )

@@ -24,6 +24,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, insert, text
 
 from bot.checklists.library import ChecklistLibrary
+from bot.services.planning import SidecarSchedule
 from bot.services.ports import Ports, SystemClock
 from bot.services.sampling import SidecarWatching
 from bot.services.ticking import TickQueue
@@ -150,6 +151,7 @@ async def ours(
         library=library,
         verifier=verifier,
         watching=SidecarWatching(verifier),
+        schedule=SidecarSchedule(library),
         layout=MessageLayout(),
         bell=CountingBell(),
     )
@@ -160,6 +162,7 @@ async def ours(
         queue=TickQueue(ports),
         answerer=Answerer(gateway, in_flight),
         in_flight=in_flight,
+        gateway=gateway,
         command="/deploy",
     ).register(app)
     if old_events:

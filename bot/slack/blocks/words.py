@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from bot.domain.deployment import FILE, Deployment, Phase
 from bot.domain.events import BOT
+from bot.domain.reminding import zone
 from bot.slack.mrkdwn import shorten
 
 Block = dict[str, Any]
@@ -54,14 +54,6 @@ def name_of(user: str, names: Mapping[str, str]) -> str:
 def mention(user: str) -> str:
     """A mention, in mrkdwn."""
     return {BOT: "Deploybot", FILE: "the checklist file"}.get(user, f"<@{user}>")
-
-
-def zone(name: str) -> ZoneInfo:
-    """The time zone, or UTC where the name is not known."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ZoneInfo("UTC")
 
 
 def local_time(at: datetime, deployment: Deployment) -> str:

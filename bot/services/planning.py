@@ -1,0 +1,44 @@
+"""Plans reminders by the sidecars of a library of checklists."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping
+
+from bot.checklists.reminders import plan_of
+from bot.checks.kind import seconds
+from bot.domain.reminding import ReminderPlan, default_reminders
+from bot.services.verifying import SidecarLibrary
+
+
+class SidecarSchedule:
+    """The `Schedule` of a library of checklists."""
+
+    def __init__(self, library: SidecarLibrary, *, process: Mapping[str, str] | None = None) -> None:
+        self._library = library
+        self._process = os.environ if process is None else process
+
+    async def reminders(
+        self, checklist: str, *, service: str, version: str, environment: str
+    ) -> ReminderPlan:
+        """What its sidecar plans, or the defaults. Raises ChecklistUnusable, SidecarUnusable."""
+        # Off the loop: reading a sidecar takes a good part of a second.
+        return await asyncio.to_thread(
+            self._plan, checklist, service=service, version=version, environment=environment
+        )
+
+    def _plan(self, checklist: str, *, service: str, version: str, environment: str) -> ReminderPlan:
+        loaded = self._library.load(checklist)
+        file = self._library.sidecar(checklist)
+        if file is None:
+            return ReminderPlan(reminders=default_reminders(loaded))
+        return plan_of(
+            file,
+            loaded,
+            duration=seconds,
+            environment=environment,
+            service=service,
+            version=version,
+            process=self._process,
+        )

@@ -1,0 +1,254 @@
+"""Reminders as messages: what is still open, with its newest numbers, and what can be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.domain.check import Outcome
+from bot.domain.deployment import Deployment
+from bot.domain.events import BOT
+from bot.domain.reminding import Level, Origin, Reminder, Snooze, State
+from bot.slack.blocks import words
+from bot.slack.blocks.modals import form, input_block
+from bot.slack.blocks.results import MARKS, OUTCOME_WORDS
+from bot.slack.blocks.words import Block, Drawing
+from bot.slack.ids import Action, Asking, Field, View
+from bot.slack.mrkdwn import mrkdwn, plain, shorten
+from bot.templates import escape
+
+#: Items named under one reminder; the sections show all.
+NAMED = 8
+#: Longest line of an item. Own choice: two lines on a screen.
+LINE = 260
+#: Characters of a reminder's buttons and of the JSON around it, at the most.
+BUTTONS = 950
+SNOOZES = {Snooze.QUARTER: "15 min", Snooze.HOUR: "1 h", Snooze.TOMORROW: "Tomorrow 9:00"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Entry:
+    """A reminder as this message asks about it."""
+
+    reminder: Reminder
+    #: The items it named when it was sent.
+    items: tuple[int, ...]
+    #: Whether it was snoozed since: a later message asks.
+    old: bool
+
+    @property
+    def asks(self) -> bool:
+        return self.reminder.state is State.SENT and not self.old
+
+
+def people_in(rows: Iterable[Reminder]) -> set[str]:
+    """Whose names the drawing needs."""
+    return {user for row in rows for user in (row.for_user, row.settled_by) if user and user != BOT}
+
+
+def draw(
+    deployment: Deployment,
+    content: Mapping[str, Any],
+    rows: Mapping[int, Reminder],
+    *,
+    names: Mapping[str, str],
+    link: str | None,
+    now: datetime,
+) -> Drawing:
+    """The message, in the thread or direct, as it should look now."""
+    entries = [
+        _Entry(reminder=rows[id_], items=tuple(items), old=rows[id_].round != round_)
+        for id_, round_, items in content["reminders"]
+        if id_ in rows
+    ]
+    asking = deployment.phase.open and any(entry.asks for entry in entries)
+    blocks: list[Block] = []
+    lines: list[str] = []
+    several = len(entries) > 1
+    room = min(words.SECTION_TEXT, (words.BLOCKS_CHARACTERS - 800) // max(1, len(entries)) - BUTTONS)
+    if asking:
+        heading = _heading(deployment, content, entries, link=link)
+        blocks.append(words.section(heading(_mentioned)))
+        lines.append(heading(lambda user: words.name_of(user, names)))
+    for entry in entries:
+        if deployment.phase.open and entry.asks:
+            label = _label(deployment, entry.reminder, late=content["late"]) if several else ""
+            blocks.append(words.section(shorten(_open(deployment, entry, label, now=now), room)))
+            blocks.append(_buttons(entry, content["level"]))
+            lines.append(_open(deployment, entry, label, now=now, drawn=plain))
+        else:
+            shown, said = (_settled(deployment, entry, who=who) for who in _voices(names))
+            blocks.append(words.context(shorten(shown, room)))
+            lines.append(said)
+    return Drawing(
+        blocks=blocks[: words.MESSAGE_BLOCKS],
+        text=shorten("\n".join(lines), words.FALLBACK_TEXT - 100),
+    )
+
+
+def _mentioned(user: str) -> str:
+    return f"<!subteam^{user}>" if user.startswith("S") else words.mention(user)
+
+
+def _voices(names: Mapping[str, str]) -> tuple[Any, Any]:
+    """How people are named on the screen, and in the text that is read out."""
+    return words.mention, lambda user: escape(words.name_of(user, names))
+
+
+def _heading(
+    deployment: Deployment, content: Mapping[str, Any], entries: Sequence[_Entry], *, link: str | None
+) -> Any:
+    """Makes the first line, given how people are named."""
+    concerned = dict.fromkeys([deployment.lead, *(e.reminder.for_user for e in entries if e.asks)])
+    level, late = content["level"], content["late"]
+    target = escape(str(deployment.target))
+
+    def said(name: Any) -> str:
+        who = " ".join(name(user) for user in concerned if user)
+        if level == Level.LEAD:
+            where = f"<{link}|{target}>" if link and name is _mentioned else target
+            return f"⏰ *Nobody has reacted to this reminder in the thread of {where}*"
+        if level == Level.GROUP:
+            called = name(content["mention"]) if name is _mentioned else "On call"
+            return f"⏰ {called} {who}: *nobody has reacted to this reminder*"
+        if len(entries) > 1:
+            missed = "Missed while I was away" if late else "Still open"
+            return f"⏰ {who} *{missed}*"
+        label, open_items = _label(deployment, entries[0].reminder, late=late), bool(entries[0].items)
+        return f"⏰ {who} *{label}{', still open' if open_items else ''}*"
+
+    return said
+
+
+def _label(deployment: Deployment, reminder: Reminder, *, late: bool = False) -> str:
+    """What the reminder is, in a few words of plain text."""
+    deployed = deployment.aftermath.deployed
+    if reminder.round:
+        label = "You asked to be reminded again" if not late else "Snoozed until then"
+    elif reminder.origin is Origin.PLAN and deployed is not None:
+        label = f"{_span(reminder.due_at - deployed.at)} after the deploy"
+    else:
+        label = "The review" if reminder.origin is Origin.REVIEW else "Reminder"
+    return f"{label} (was due at {words.local_time(reminder.due_at, deployment)})" if late else label
+
+
+def _span(span: timedelta) -> str:
+    minutes = round(span.total_seconds() / 60)
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h" if hours and not rest else words.duration(span)
+
+
+def _open(deployment: Deployment, entry: _Entry, label: str, *, now: datetime, drawn: Any = mrkdwn) -> str:
+    """What is still open of it, a line an item, as mrkdwn."""
+    shown = (lambda text: escape(plain(text))) if drawn is plain else mrkdwn
+    lines = [f"*{escape(label)}*"] if label else []
+    if entry.reminder.text:
+        lines.append(escape(entry.reminder.text))
+    still_open = [position for position in entry.items if position not in deployment.done]
+    if not still_open and entry.items:
+        lines.append("Everything it was about is done.")
+    for position in still_open[:NAMED]:
+        found = _found(deployment, position, now)
+        line = f"☐ {shown(deployment.boxes[position].text)}"
+        lines.append(shorten(f"{line} — {escape(found)}" if found else line, LINE))
+    if len(still_open) > NAMED:
+        lines.append(f"… and {len(still_open) - NAMED} more")
+    return "\n".join(lines)
+
+
+def _found(deployment: Deployment, position: int, now: datetime) -> str:
+    """What the item's check saw last and when, in plain text; empty for an item without a check."""
+    result, bound, run = deployment.results.get(position), deployment.bindings.get(position), deployment.run
+    being = "is being checked" if run is not None and position in run.pending else ""
+    if result is None:
+        return being or ("not checked yet" if bound is not None else "")
+    age = now - result.at
+    ago = "just now" if age < timedelta(minutes=1) else f"{words.duration(age)} ago"
+    word = (
+        "" if result.outcome.ticks or result.outcome is Outcome.FAIL else f"{OUTCOME_WORDS[result.outcome]}: "
+    )
+    said = f"{MARKS[result.outcome]} {word}{shorten(result.said, 140)} ({ago})"
+    judge = f"; to judge: {bound.human}" if bound is not None and bound.human and result.outcome.ticks else ""
+    return f"{said}{judge}{f'; {being}' if being else ''}"
+
+
+def _buttons(entry: _Entry, level: int) -> Block:
+    reminder = entry.reminder
+    asking = Asking(reminder_id=reminder.id, round=reminder.round)
+    options = [
+        {"text": {"type": "plain_text", "text": said}, "value": f"{asking.write()}.{how.value}"}
+        for how, said in SNOOZES.items()
+    ]
+    return {
+        "type": "actions",
+        "block_id": f"reminder.{asking.write()}.{level}",
+        "elements": [
+            {
+                "type": "button",
+                "action_id": Action.REMINDER_DONE.value,
+                "style": "primary",
+                "text": {"type": "plain_text", "text": "Done"},
+                "value": asking.write(),
+            },
+            {
+                "type": "static_select",
+                "action_id": Action.REMINDER_SNOOZE.value,
+                "placeholder": {"type": "plain_text", "text": "Snooze"},
+                "options": options,
+            },
+            {
+                "type": "button",
+                "action_id": Action.REMINDER_NOT_NEEDED.value,
+                "text": {"type": "plain_text", "text": "Not needed"},
+                "value": asking.write(),
+            },
+        ],
+    }
+
+
+def _settled(deployment: Deployment, entry: _Entry, *, who: Any) -> str:
+    """What became of it, in one line of mrkdwn."""
+    reminder = entry.reminder
+    about = reminder.text or ", ".join(plain(deployment.boxes[at].text) for at in entry.items[:3])
+    if len(entry.items) > 3:
+        about += f" and {len(entry.items) - 3} more"
+    at = words.local_time(reminder.settled_at, deployment) if reminder.settled_at else ""
+    by = who(reminder.settled_by)
+    snoozed = reminder.state is State.WAITING and bool(reminder.settled_by)
+    if snoozed:
+        became = f"💤 snoozed by {by} until {words.slack_time(reminder.due_at)}"
+    elif entry.old:
+        became = "asked again later"
+    elif reminder.state is State.DONE:
+        became = "✓ done" if reminder.settled_by == BOT else f"✓ done, says {by} · {at}"
+    elif reminder.state is State.NOT_NEEDED:
+        became = f"– not needed, says {by} · {at}"
+    elif not deployment.phase.open:
+        became = "the deployment has ended"
+    else:
+        became = "another reminder asks about it"
+    return f"⏰ {escape(shorten(about, LINE))}: {became}"
+
+
+def review(deployment: Deployment, *, at: datetime) -> Block:
+    """Asks when the review is; `at` is what is proposed."""
+    picker: Block = {
+        "type": "datetimepicker",
+        "action_id": Field.WHEN.value,
+        "initial_date_time": int(at.timestamp()) // 300 * 300,
+    }
+    return form(
+        View.REVIEW,
+        title="Schedule the review",
+        submit="Remind us",
+        blocks=[
+            words.section(
+                f"When is the review of *{escape(str(deployment.target))}*? I remind the thread at that "
+                "time, as long as the deployment is open then."
+            ),
+            input_block(Field.WHEN, "Review at", picker),
+        ],
+        told={"deployment": deployment.id},
+    )
