@@ -264,7 +264,7 @@ class Sidecar(_Strict):
     reminders: Reminders | None = Field(default=None, description="What people are reminded of.")
     on_call: str = Field(
         default="",
-        description="Slack id of the user group (S…) or person (U…) that alerts and unanswered reminders reach.",
+        description="Slack id of the user group (S…) or person (U…) alerts and unanswered reminders reach.",
     )
 
     @field_validator("reminders", mode="before")
