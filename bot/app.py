@@ -17,7 +17,7 @@ from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
 from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
-from bot.services.ports import Clock, Ports, SystemClock
+from bot.services.ports import Clock, NothingWatched, Ports, SystemClock
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
@@ -74,6 +74,7 @@ def make_ports(
         verifier=SidecarVerifier(
             library, clock, process=process, secrets=settings.secrets, shipped=SHIPPED_CHECKLISTS
         ),
+        watching=NothingWatched(),
     )
     return ports, bell
 

@@ -15,6 +15,7 @@ from bot.domain.check import Binding, Evidence, ItemResult, Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.deployment import Deployment
 from bot.domain.errors import ChecklistUnusable, Finding
+from bot.domain.signals import WatchPlan
 from bot.services import starting
 from bot.services.ports import Deeds, Layout, Ports
 from bot.services.starting import StartRequest
@@ -137,6 +138,17 @@ class ScriptedVerifier:
         return ItemResult(key=key, outcome=outcome, evidence=(part,), at=now, expires_at=now + fresh, ms=12.0)
 
 
+class PlannedWatching:
+    """A watch plan written beforehand."""
+
+    def __init__(self, plan: WatchPlan | None = None) -> None:
+        self.planned = plan or WatchPlan()
+
+    async def plan(self, checklist: str, *, service: str, version: str, environment: str) -> WatchPlan:
+        """As given."""
+        return self.planned
+
+
 class CountingBell:
     """Counts how often it was rung."""
 
@@ -185,6 +197,7 @@ def make_ports(
     clock: ManualClock | None = None,
     layout: Layout | None = None,
     verifier: ScriptedVerifier | None = None,
+    watching: PlannedWatching | None = None,
 ) -> Ports:
     """Ports on a real database, with everything else in memory."""
     return Ports(
@@ -194,6 +207,7 @@ def make_ports(
         library=ListedLibrary(production=checklist or make_checklist()),
         layout=layout or MessageLayout(),
         verifier=verifier or ScriptedVerifier(),
+        watching=watching or PlannedWatching(),
         bell=CountingBell(),
     )
 

@@ -131,7 +131,7 @@ class _Binder:
     def bind(self) -> BoundChecklist:
         """Everything; what is wrong is in `problems`."""
         self._check_required()
-        known = {item.key: item for item in self._checklist.items}
+        known = {item.key: item for item in self._checklist.boxes}
         for key in self._sidecar.items:
             if key not in known:
                 hint = did_you_mean(key, known)

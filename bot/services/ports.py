@@ -11,6 +11,7 @@ from bot.domain.check import Binding, ItemResult
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment
 from bot.domain.post import PlannedPost
+from bot.domain.signals import WatchPlan
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
 
@@ -64,6 +65,9 @@ class Layout(Protocol):
     def plan(self, deployment: Deployment) -> Sequence[PlannedPost]:
         """The card and the messages of the thread, in order."""
 
+    def runbook(self, deployment: Deployment) -> Sequence[PlannedPost]:
+        """The messages of the rollback's steps, in order."""
+
 
 class Bell(Protocol):
     """Wakes whoever redraws messages."""
@@ -104,6 +108,21 @@ class Verifier(Protocol):
         """Run the checks of these items, each result handed on as it comes. Raises SidecarUnusable."""
 
 
+class Watching(Protocol):
+    """Knows what is watched after a deploy, and who is told."""
+
+    async def plan(self, checklist: str, *, service: str, version: str, environment: str) -> WatchPlan:
+        """The plan, without signals where nothing is declared. Raises ChecklistUnusable, SidecarUnusable."""
+
+
+class NothingWatched:
+    """A `Watching` where nothing is declared."""
+
+    async def plan(self, checklist: str, *, service: str, version: str, environment: str) -> WatchPlan:
+        """A plan without signals."""
+        return WatchPlan()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ports:
     """Everything the services reach the world through."""
@@ -115,3 +134,4 @@ class Ports:
     layout: Layout
     bell: Bell
     verifier: Verifier
+    watching: Watching

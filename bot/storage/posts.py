@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.domain.post import PlannedPost
 from bot.storage.schema import Instant, posts
 
+#: Kinds of messages that are posted once and say what was then; nothing draws them again.
+ONCE = ("notice", "announcement", "direct")
 #: Longer than any message waits for more changes to come.
 SETTLED = timedelta(seconds=30)
 
@@ -102,7 +104,7 @@ async def want(
     if only is not None:
         query = query.where(or_(posts.c.id.in_(list(only)), posts.c.kind == "card"))
     else:
-        query = query.where(posts.c.kind.not_in(["notice", "announcement"]))
+        query = query.where(posts.c.kind.not_in(ONCE))
     up_to_date = posts.c.wanted == posts.c.shown
     await tx.execute(
         query.values(
@@ -114,10 +116,10 @@ async def want(
 
 
 async def holding(tx: AsyncConnection, deployment_id: int, positions: Iterable[int]) -> set[int]:
-    """The ids of the deployment's section messages that show any of these positions."""
+    """The ids of the deployment's messages with boxes, runbook included, that show any of these positions."""
     wanted = set(positions)
     query = select(posts.c.id, posts.c.content).where(
-        posts.c.deployment_id == deployment_id, posts.c.kind == "section"
+        posts.c.deployment_id == deployment_id, posts.c.kind.in_(["section", "runbook"])
     )
     found = set()
     for row in await tx.execute(query):
@@ -125,6 +127,20 @@ async def holding(tx: AsyncConnection, deployment_id: int, positions: Iterable[i
         if any(content["first"] <= position <= content["last"] for position in wanted):
             found.add(row.id)
     return found
+
+
+async def of_kind(tx: AsyncConnection, deployment_id: int, *kinds: str) -> list[Post]:
+    """The deployment's messages of these kinds, in order."""
+    query = select(posts).where(posts.c.deployment_id == deployment_id, posts.c.kind.in_(kinds))
+    return [_post(row) for row in await tx.execute(query.order_by(posts.c.place))]
+
+
+async def learn(tx: AsyncConnection, post_id: int, **more: Any) -> None:
+    """Add to what a message's drawing needs."""
+    query = select(posts.c.content).where(posts.c.id == post_id).with_for_update()
+    content = json.loads((await tx.execute(query)).scalar_one()) | more
+    text = json.dumps(content, ensure_ascii=False)
+    await tx.execute(update(posts).where(posts.c.id == post_id).values(content=text))
 
 
 async def pending(tx: AsyncConnection) -> list[Post]:

@@ -24,7 +24,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, insert, text
 
 from bot.checklists.library import ChecklistLibrary
-from bot.services.ports import Ports, SystemClock
+from bot.services.ports import NothingWatched, Ports, SystemClock
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
 from bot.slack.answering import Answerer
@@ -149,6 +149,7 @@ async def ours(
         verifier=SidecarVerifier(library, clock),
         layout=MessageLayout(),
         bell=CountingBell(),
+        watching=NothingWatched(),
     )
     gateway, in_flight = Gateway(app.client), InFlight()
     Listeners(
