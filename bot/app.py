@@ -21,11 +21,13 @@ from bot.services.ports import Clock, NothingWatched, Ports, SystemClock
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
+from bot.slack.alert_conversation import AlertConversation
+from bot.slack.alert_listeners import AlertListeners
 from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.check_listeners import CheckListeners
 from bot.slack.connection import SocketConnection
-from bot.slack.conversation import Conversation
+from bot.slack.conversation import Conversation, Meaning
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
 from bot.slack.inflight import InFlight
 from bot.slack.listeners import Listeners
@@ -135,7 +137,8 @@ class Application:
             logger=logging.getLogger("slack_bolt"),
         )
         answerer = Answerer(gateway, self._in_flight)
-        conversation = Conversation(self.ports, gateway, bot_name=self._identity.name)
+        parts = [AlertConversation(self.ports, Meaning(self.ports))]
+        conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
         Listeners(
             ports=self.ports,
             conversation=conversation,
@@ -145,6 +148,7 @@ class Application:
             command=settings.command,
         ).register(bolt)
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
+        AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
         self._publisher = Publisher(
             database=self.ports.database,
             deployments=self.ports.deployments,

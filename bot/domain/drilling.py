@@ -27,7 +27,7 @@ def drill(deployment: Deployment, *, at: datetime) -> Report:
     began = at - timedelta(minutes=DEPLOYED_MIN - BEGAN_MIN)
     return Report(
         key=f"drill-{number}",
-        title="Drill: errors that are made up",
+        title="Error rate increase (made up)",
         source=Source.DRILL,
         finding=TriggerFinding(
             signal="drill",

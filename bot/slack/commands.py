@@ -8,7 +8,22 @@ import re
 from dataclasses import dataclass
 
 #: In the order of the help.
-COMMANDS = ("start", "status", "list", "check", "notify", "share", "go", "finish", "abort", "help")
+COMMANDS = (
+    "start",
+    "status",
+    "list",
+    "check",
+    "notify",
+    "share",
+    "go",
+    "finish",
+    "abort",
+    "raise",
+    "rollback",
+    "watch",
+    "drill",
+    "help",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +100,34 @@ class Abort:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Raise:
+    """Something is wrong. The first word of `words` may be a deployment's name, the rest says what."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollBack:
+    """Start the rollback. The first word of `words` may be a deployment's name, the rest says why."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchLonger:
+    """Go on watching."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drill:
+    """Raise an alert that is made up."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Help:
     """What can be typed."""
 
@@ -100,7 +143,21 @@ class NotUnderstood:
 
 
 Command = (
-    Start | Status | ListOpen | Check | StopChecks | Tell | GiveGo | Finish | Abort | Help | NotUnderstood
+    Start
+    | Status
+    | ListOpen
+    | Check
+    | StopChecks
+    | Tell
+    | GiveGo
+    | Finish
+    | Abort
+    | Raise
+    | RollBack
+    | WatchLonger
+    | Drill
+    | Help
+    | NotUnderstood
 )
 #: A channel as Slack escapes it (Slack docs: formatting, "Linking to channels").
 _CHANNEL = re.compile(r"<#([A-Z0-9]+)(?:\|[^>]*)?>")
@@ -141,6 +198,14 @@ def parse(text: str) -> Command:
             return _one_name("finish", rest, Finish)
         case "abort":
             return Abort(words=rest)
+        case "raise":
+            return Raise(words=rest)
+        case "rollback":
+            return RollBack(words=rest)
+        case "watch":
+            return _watch(rest)
+        case "drill":
+            return _one_name("drill", rest, Drill)
     nearest = difflib.get_close_matches(first.casefold(), COMMANDS, n=1, cutoff=0.5)
     return NotUnderstood(why=f"I don't know “{_short(first)}”.", nearest=nearest[0] if nearest else "")
 
@@ -189,7 +254,17 @@ def _check(rest: str) -> Command:
     return Check(words=rest)
 
 
-def _one_name(command: str, rest: str, kind: type[Status] | type[Finish] | type[GiveGo]) -> Command:
+def _watch(rest: str) -> Command:
+    first, _, name = rest.partition(" ")
+    if first.casefold() != "longer":
+        return NotUnderstood(why="There is `watch longer`, which goes on watching for another hour.")
+    return _one_name("watch longer", name.strip(), WatchLonger)
+
+
+_Named = type[Status] | type[Finish] | type[GiveGo] | type[WatchLonger] | type[Drill]
+
+
+def _one_name(command: str, rest: str, kind: _Named) -> Command:
     return kind(name=rest) if " " not in rest else _too_much(command, rest.split(" ", 1)[1])
 
 

@@ -28,6 +28,12 @@ class Action(StrEnum):
     OVERRULE = "overrule"
     CHOOSE_CHECK = "choose_check"
     GO = "go"
+    START_ROLLBACK = "start_rollback"
+    ACKNOWLEDGE = "acknowledge"
+    WATCH_LONGER = "watch_longer"
+    NOT_THIS_DEPLOY = "not_this_deploy"
+    SNOOZE = "snooze"
+    RAISE = "raise_trigger"
 
 
 class View(StrEnum):
@@ -37,6 +43,9 @@ class View(StrEnum):
     FINISH = "finish"
     ABORT = "abort"
     OVERRULE = "overrule"
+    START_ROLLBACK = "start_rollback"
+    NOT_THIS_DEPLOY = "not_this_deploy"
+    RAISE = "raise_trigger"
 
 
 class Field(StrEnum):
@@ -48,6 +57,8 @@ class Field(StrEnum):
     CHECKLIST = "checklist"
     REASON = "reason"
     DEPLOYMENT = "deployment"
+    TRIGGER = "trigger"
+    WORDS = "words"
 
 
 #: `event_type` of the metadata every post carries (Slack docs: message metadata).
@@ -85,6 +96,30 @@ class Scope:
         if self.last >= total:
             raise ForeignClick
         return range(self.first, self.last + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerRef:
+    """A raised trigger, as a button's or an option's value."""
+
+    deployment_id: int
+    #: The event that raised it; 0 for none in particular.
+    seq: int = 0
+    #: What is chosen with it, e.g. the minutes of a snooze.
+    number: int = 0
+
+    def write(self) -> str:
+        """The `value`."""
+        return f"{self.deployment_id}.{self.seq}.{self.number}"
+
+    @classmethod
+    def read(cls, value: object) -> TriggerRef:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        parts = str(value).split(".")
+        if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+            raise ForeignClick
+        deployment_id, seq, number = map(int, parts)
+        return cls(deployment_id=deployment_id, seq=seq, number=number)
 
 
 @dataclass(frozen=True, kw_only=True)

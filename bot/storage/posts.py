@@ -115,6 +115,14 @@ async def want(
     )
 
 
+async def want_one(tx: AsyncConnection, post_id: int, *, at: datetime) -> None:
+    """Ask for one message to be redrawn soon, and nothing else."""
+    up_to_date = posts.c.wanted == posts.c.shown
+    first = case((up_to_date, literal(at, Instant())), else_=posts.c.first_wanted_at)
+    values = {"wanted": posts.c.wanted + 1, "first_wanted_at": first, "last_wanted_at": at - SETTLED}
+    await tx.execute(update(posts).where(posts.c.id == post_id).values(values))
+
+
 async def holding(tx: AsyncConnection, deployment_id: int, positions: Iterable[int]) -> set[int]:
     """The ids of the deployment's messages with boxes, runbook included, that show any of these positions."""
     wanted = set(positions)

@@ -46,7 +46,7 @@ def start(
             element["initial_value"] = value
         elif field is empty:
             element["focus_on_load"] = True
-        blocks.append(_input(field, title, element))
+        blocks.append(labelled(field, title, element))
     options = [_option(name) for name in checklists[:CHOICES]] or [_option(checklist)]
     chosen = next((option for option in options if option["value"] == checklist[:75]), options[0])
     select: Block = {
@@ -55,8 +55,8 @@ def start(
         "options": options,
         "initial_option": chosen,
     }
-    blocks.append(_input(Field.CHECKLIST, "Checklist", select))
-    return _modal(
+    blocks.append(labelled(Field.CHECKLIST, "Checklist", select))
+    return modal(
         View.START,
         title="Start a deployment",
         submit="Start",
@@ -77,9 +77,11 @@ def finish(deployment: Deployment) -> Block:
         lines.append("They will stay open in the record.")
     else:
         lines = [f"All {total} items are done."]
+    for trigger in deployment.aftermath.raised:
+        lines.append(f"🚨 “{escape(shorten(trigger.title, 150))}” is raised and not cleared.")
     if any(position in deployment.results for position in deployment.done):
         lines.append("What was verified is looked at once more first; what no longer holds reopens instead.")
-    return _modal(
+    return modal(
         View.FINISH,
         title="Finish the deployment?",
         submit="Finish anyway" if still_open else "Finish",
@@ -113,9 +115,9 @@ def abort(deployments: Sequence[Deployment], *, reason: str = "") -> Block:
             "placeholder": {"type": "plain_text", "text": "Several are open here"},
             "options": choices(deployments),
         }
-        blocks.append(_input(Field.DEPLOYMENT, "Which deployment?", select))
-    blocks.append(_input(Field.REASON, "Why?", element))
-    return _modal(View.ABORT, title="Abort the deployment?", submit="Abort", blocks=blocks, told=told)
+        blocks.append(labelled(Field.DEPLOYMENT, "Which deployment?", select))
+    blocks.append(labelled(Field.REASON, "Why?", element))
+    return modal(View.ABORT, title="Abort the deployment?", submit="Abort", blocks=blocks, told=told)
 
 
 def choices(deployments: Sequence[Deployment]) -> list[Block]:
@@ -139,7 +141,8 @@ def metadata(view: Mapping[str, Any]) -> dict[str, Any]:
     return told if isinstance(told, dict) else {}
 
 
-def _modal(view: View, *, title: str, submit: str, blocks: Sequence[Block], told: Mapping[str, Any]) -> Block:
+def modal(view: View, *, title: str, submit: str, blocks: Sequence[Block], told: Mapping[str, Any]) -> Block:
+    """A form; `told` comes back with it."""
     return {
         "type": "modal",
         "callback_id": view.value,
@@ -151,7 +154,8 @@ def _modal(view: View, *, title: str, submit: str, blocks: Sequence[Block], told
     }
 
 
-def _input(field: Field, title: str, element: Block) -> Block:
+def labelled(field: Field, title: str, element: Block) -> Block:
+    """An input with its label."""
     return {
         "type": "input",
         "block_id": field.value,

@@ -114,6 +114,8 @@ def summary(deployment: Deployment) -> str:
     run = deployment.run
     # Rollback steps count once there is a rollback.
     bound = [position for position in deployment.bindings if position < len(deployment.boxes)]
+    if not bound:
+        return ""
     counted = in_words(counts(deployment, bound))
     if run is not None:
         total = len(run.positions)
