@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,20 @@ from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
 from bot.services.planning import SidecarSchedule
 from bot.services.ports import Clock, Ports, SystemClock
+from bot.services.receiving import receive
 from bot.services.reminding import Reminders
 from bot.services.running import CheckRunner
 from bot.services.sampling import SidecarWatching
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
 from bot.services.watching import WatchRunner
+from bot.slack.alert_conversation import AlertConversation
+from bot.slack.alert_listeners import AlertListeners
 from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.check_listeners import CheckListeners
 from bot.slack.connection import SocketConnection
-from bot.slack.conversation import Conversation
+from bot.slack.conversation import Conversation, Meaning
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
 from bot.slack.inflight import InFlight
 from bot.slack.listeners import Listeners
@@ -38,7 +42,7 @@ from bot.slack.reminder_listeners import ReminderListeners
 from bot.storage import migrating, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
-from bot.web import WebServer, application
+from bot.web import Hooks, WebServer, application
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +148,8 @@ class Application:
             logger=logging.getLogger("slack_bolt"),
         )
         answerer = Answerer(gateway, self._in_flight)
-        conversation = Conversation(self.ports, gateway, bot_name=self._identity.name)
+        parts = [AlertConversation(self.ports, Meaning(self.ports))]
+        conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
         Listeners(
             ports=self.ports,
             conversation=conversation,
@@ -156,6 +161,7 @@ class Application:
         ).register(bolt)
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
+        AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
         self._publisher = Publisher(
             database=self.ports.database,
             deployments=self.ports.deployments,
@@ -168,7 +174,13 @@ class Application:
         await self._runner.start()
         await self._watches.start()
         await self._reminders.start()
-        web_app = application(readiness=self.readiness, bolt=None if settings.socket_mode else bolt)
+        web_app = application(
+            readiness=self.readiness,
+            bolt=None if settings.socket_mode else bolt,
+            hooks=Hooks(
+                token=settings.hook_token.get_secret_value().strip(), receive=partial(receive, self.ports)
+            ),
+        )
         self._web = WebServer(web_app, host=settings.host, port=settings.port)
         self.port = await self._web.start()
         if settings.socket_mode:

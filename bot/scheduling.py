@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.domain.errors import DeploybotError
+from bot.services import alerting
 from bot.services.ports import Ports
 from bot.services.reminding import Reminders
 from bot.services.watching import WatchRunner
@@ -20,6 +21,8 @@ KEEP_DELIVERIES = timedelta(days=7)
 KEEP_CLICKS = timedelta(days=30)
 #: Charts of a deployment can be drawn for so long; what followed from the samples stays in the history.
 KEEP_SAMPLES = timedelta(days=90)
+#: How often alerts nobody took are looked at; what is configured is in minutes.
+ESCALATE_EVERY_S = 3
 
 
 #: How often what is watched is looked through for what is due, in seconds.
@@ -55,6 +58,15 @@ def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> Async
         next_run_time=datetime.now(UTC),
     )
     made.add_job(prune, "interval", hours=6, args=[ports], id="prune", max_instances=1, coalesce=True)
+    made.add_job(
+        escalate,
+        "interval",
+        seconds=ESCALATE_EVERY_S,
+        args=[ports],
+        id="escalate",
+        max_instances=1,
+        coalesce=True,
+    )
     return made
 
 
@@ -69,6 +81,14 @@ async def remind(ports: Ports, reminders: Reminders, scheduler: AsyncIOScheduler
     job = scheduler.get_job("remind")
     if job is not None and 0 < wait < REMIND_EVERY_S:
         job.modify(next_run_time=datetime.now(UTC) + timedelta(seconds=wait))
+
+
+async def escalate(ports: Ports) -> None:
+    """Tell the next people of alerts nobody took; what cannot be told now is told the next time."""
+    try:
+        await alerting.escalate(ports)
+    except DeploybotError as error:
+        log.warning("escalating waits for the next time: %s", error)
 
 
 async def prune(ports: Ports) -> None:

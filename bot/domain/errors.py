@@ -154,6 +154,90 @@ class EvidenceMoved(DeploybotError):
         )
 
 
+class NoSuchTrigger(DeploybotError):
+    """A trigger that nobody raised, or that was raised anew since the person's screen was drawn."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "That alert is not the current one any more, so nothing was changed. "
+            "The newest alert in the deployment's thread has the buttons that count."
+        )
+
+
+class TriggerCleared(DeploybotError):
+    """An act on a trigger that somebody settled meanwhile."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"“{title}” was cleared meanwhile, so nothing was changed; the alert says by whom.")
+
+
+class AlreadyAcknowledged(DeploybotError):
+    """A second acknowledgement: the name of the first stays on it."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__(f"“{title}” is acknowledged already; the alert says by whom.")
+
+
+class ClearReasonMissing(DeploybotError):
+    """A trigger said to be somebody else's, without a word."""
+
+    def __init__(self) -> None:
+        super().__init__("Say in a few words why it is not this deployment: the reason is kept.")
+
+
+class SnoozeUnusable(DeploybotError):
+    """A snooze into the past, or for ever."""
+
+    def __init__(self, *, hours: int) -> None:
+        super().__init__(f"A trigger can be snoozed until some later time, for {hours} hours at most.")
+
+
+class RaiseReasonMissing(DeploybotError):
+    """A trigger raised without a word of what is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__("Say in a few words what is wrong, or choose one of the checklist's triggers.")
+
+
+class NotWatched(DeploybotError):
+    """A watch to prolong where there is none."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not being watched, so there is nothing to prolong.")
+
+
+class DrillUnderWay(DeploybotError):
+    """A second drill at the same time."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"A drill is under way in {name}: acknowledge its alert, or wait until it reports by itself."
+        )
+
+
+class OnlyADrill(DeploybotError):
+    """A rollback because of an exercise."""
+
+    def __init__(self) -> None:
+        super().__init__("This is a drill: nothing is wrong, and no rollback is started for it.")
+
+
+class RollbackReasonMissing(DeploybotError):
+    """A rollback without a reason."""
+
+    def __init__(self) -> None:
+        super().__init__("Say in a few words why you roll back: it is recorded with your name.")
+
+
+class RollbackUnderWay(DeploybotError):
+    """A second rollback of the same deployment."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The rollback of {name} was started already; its steps are in the deployment's thread."
+        )
+
+
 class AlreadyDeploying(DeploybotError):
     """A second deployment of a service to an environment while one is open."""
 

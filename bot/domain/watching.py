@@ -112,19 +112,31 @@ class Trigger:
     at: datetime
     #: The event that raised it.
     seq: int
-    #: What the alert shows; see `bot.services.alerting`.
+    #: What the alert shows; see `bot.domain.triggering.TriggerFinding`.
     finding: Mapping[str, Any] = field(default_factory=dict)
-    #: How bad it is in the signal's unit; announced again when it is twice as bad.
+    #: How bad it was when it was announced, in the signal's unit, and when it was last looked at; it is
+    #: announced again when it is twice as bad.
     size: float = 0.0
-    #: How often it was announced, and how far it has escalated: 0 the thread, 1 the lead, 2 the group.
+    latest: float = 0.0
+    #: When the finding was last renewed.
+    updated_at: datetime | None = None
+    #: Names what happened where somebody else counts it, e.g. the start of an alert in Alertmanager.
+    occurrence: str = ""
+    #: How often it was announced, and when last: escalation counts from then.
     announced: int = 1
+    announced_at: datetime | None = None
+    #: How far it has escalated: 0 the thread, 1 the lead, 2 the group.
     escalated: int = 0
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
     #: When the signal was back to normal, and what was seen; the trigger stays raised.
     recovered_at: datetime | None = None
     recovered: str = ""
+    #: How often it did since it was announced.
+    recoveries: int = 0
     snoozed_until: datetime | None = None
+    #: Who wanted to be reminded then.
+    snoozed_by: str = ""
     cleared_by: str = ""
     cleared_at: datetime | None = None
     #: Why it is not this deployment's, or what settled it.
@@ -158,6 +170,10 @@ class Aftermath:
     #: By key, in the order they were raised.
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
     rollback: Rollback | None = None
+
+    def trigger_of(self, seq: int) -> Trigger | None:
+        """The trigger that this event raised, as long as it was not raised anew."""
+        return next((one for one in self.triggers.values() if one.seq == seq), None)
 
     @property
     def raised(self) -> tuple[Trigger, ...]:
@@ -238,6 +254,10 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
             seq=event.seq,
             finding=data["finding"],
             size=data["size"],
+            latest=data["size"],
+            updated_at=fact.at,
+            occurrence=data.get("occurrence", ""),
+            announced_at=fact.at,
         )
     if trigger is None:
         return None
@@ -248,10 +268,14 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
                 state=TriggerState.FIRING,
                 finding=data["finding"],
                 size=data["size"],
+                latest=data["size"],
+                updated_at=fact.at,
                 announced=trigger.announced + 1,
+                announced_at=fact.at,
                 escalated=0,
                 recovered_at=None,
                 recovered="",
+                recoveries=0,
                 snoozed_until=None,
             )
         case "trigger.acknowledged" if trigger.state is TriggerState.FIRING:
@@ -262,13 +286,27 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
                 acknowledged_at=fact.at,
             )
         case "trigger.updated":
-            return replace(trigger, finding=data["finding"])
+            return replace(
+                trigger,
+                finding=data["finding"],
+                latest=data.get("size", trigger.latest),
+                updated_at=fact.at,
+                recovered_at=None,
+                recovered="",
+            )
         case "trigger.escalated":
             return replace(trigger, escalated=data["level"])
         case "trigger.recovered":
-            return replace(trigger, recovered_at=fact.at, recovered=data["said"])
+            return replace(
+                trigger,
+                recovered_at=fact.at,
+                recovered=data["said"],
+                recoveries=trigger.recoveries + 1,
+            )
         case "trigger.snoozed":
-            return replace(trigger, snoozed_until=_instant(data["until"]))
+            return replace(trigger, snoozed_until=_instant(data["until"]), snoozed_by=fact.actor)
+        case "trigger.awoke":
+            return replace(trigger, snoozed_until=None, announced_at=fact.at, escalated=0)
         case "trigger.cleared":
             return replace(
                 trigger,

@@ -17,6 +17,7 @@ from bot.domain.events import BOT, Fact
 from bot.domain.post import PlannedPost
 from bot.domain.verification import Purpose, Run
 from bot.services.ports import Ports
+from bot.services.rolling_back import note_progress
 from bot.storage import deliveries, posts
 
 #: Most failing items named in the notice of a run; the sections show all of them.
@@ -176,6 +177,7 @@ async def act(
         after = await ports.deployments.append(tx, before, facts)
         now = ports.clock.now()
         await redraw(tx, before, after, at=now)
+        await note_progress(tx, before, after, at=now)
         cancelled = next((fact for fact in facts if fact.kind == "checks.cancelled"), None)
         if cancelled is not None and before.run is not None:
             await add_run_notice(ports, tx, before.run, after, cancelled, at=now)

@@ -66,6 +66,9 @@ class Layout(Protocol):
     def plan(self, deployment: Deployment) -> Sequence[PlannedPost]:
         """The card and the messages of the thread, in order."""
 
+    def runbook(self, deployment: Deployment) -> Sequence[PlannedPost]:
+        """The messages of the rollback's steps, in order."""
+
 
 class Bell(Protocol):
     """Wakes whoever redraws messages."""

@@ -19,6 +19,7 @@ from bot.domain.events import BOT, Event, Fact
 from bot.domain.verification import Purpose
 from bot.services.checking import add_conclusion, add_run_notice, concluding, redraw, withdrawn_since
 from bot.services.ports import Ports
+from bot.services.rolling_back import note_progress
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ async def record(
         if state.run is not None and not state.run.pending:
             state = await _end(ports, tx, state, now)
         await redraw(tx, before, state, at=now)
+        await note_progress(tx, before, state, at=now)
     ports.bell.ring()
 
 

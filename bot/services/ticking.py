@@ -20,6 +20,7 @@ from bot.domain.errors import DeploybotError, DeploymentClosed, ForeignClick
 from bot.domain.events import Event
 from bot.domain.ticking import Selection, read_click
 from bot.services.ports import Ports
+from bot.services.rolling_back import note_progress
 from bot.storage import clicks, posts
 from bot.storage.clicks import Seat
 from bot.storage.posts import Post
@@ -187,6 +188,8 @@ class TickQueue:
         await clicks.add(tx, arrived, at=now)
         for deployment_id, changed in redraw.items():
             await posts.want(tx, deployment_id=deployment_id, at=now, only=changed)
+        for deployment_id in added:
+            await note_progress(tx, before[deployment_id], states[deployment_id], at=now)
         return results
 
     async def _belongs(self, tx: AsyncConnection, click: Click, state: Deployment) -> bool:

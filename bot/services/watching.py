@@ -11,6 +11,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,7 @@ from bot.domain.events import Fact
 from bot.domain.monitoring import Measure, Verdict
 from bot.domain.post import PlannedPost
 from bot.domain.signals import Form, Measured, Signal, WatchPlan
+from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source
 from bot.services import alerting
 from bot.services.judging import FAST, Finding, Judge, Opinion, sample_of
@@ -44,8 +46,8 @@ TROUBLE = timedelta(seconds=10)
 PREPARE_EVERY = timedelta(minutes=10)
 #: The most missed samples that are asked for back in time.
 MOST_MISSED = 240
-#: Deploys this close to the beginning of a change are named as another explanation.
-OVERLAP = timedelta(minutes=30)
+#: Most findings an alert names.
+FOUND = 20
 #: A day, and how long an alert waits to know whether yesterday was the same.
 A_DAY, YESTERDAY_S = timedelta(days=1), 5.0
 #: How much longer than today so far yesterday is looked at.
@@ -339,28 +341,29 @@ class WatchRunner:
             known = state.aftermath.triggers.get(key)
             if all(opinion.recovered for opinion in found):
                 if known is not None and known.recovered_at is None:
-                    await alerting.recovered(self._ports, state.id, key, said=found[0].recovered)
+                    await alerting.recovered(self._ports, state.id, key=key, said=found[0].recovered)
                 continue
-            content = finding_to_json(
+            shown = known.finding if known is not None else {}
+            told = finding_of(
                 first, plan, others=[one.finding.said for one in found[1:] if one.finding is not None]
             )
             if known is None:
-                content["unchanged"] = unchanged(plan, judge, opinions)
-                content["contradicting"] = [
-                    *await self._yesterday(state, first, plan),
-                    *await self._overlapping(state, first),
-                ]
+                unchanged, contradicting = (
+                    _unchanged(plan, judge, opinions),
+                    await self._yesterday(state, first, plan),
+                )
             else:
-                for name in ("unchanged", "contradicting"):
-                    content[name] = known.finding.get(name, [])
+                unchanged, contradicting = shown.get("unchanged", ()), shown.get("contradicting", ())
+            told = replace(told, unchanged=tuple(unchanged), contradicting=tuple(contradicting))
             await alerting.report(
                 self._ports,
                 state.id,
                 key=key,
                 title=trigger,
                 source=Source.WATCH,
-                finding=content,
-                size=first.size,
+                finding=told,
+                # What somebody else raised is shown with our numbers, and not announced again for them.
+                size=first.size if known is None or known.source is Source.WATCH else known.size,
             )
 
     async def _yesterday(self, state: Deployment, found: Finding, plan: WatchPlan) -> list[str]:
@@ -386,22 +389,6 @@ class WatchRunner:
             return []
         moved = change(measure, before, [one for one in after if one.at >= (readings[-1].since or 0)])
         return [f"the same rise was there yesterday at this time: {worded(moved)}"] if moved else []
-
-    async def _overlapping(self, state: Deployment, found: Finding) -> list[str]:
-        async with self._ports.database.read() as tx:
-            others = await self._ports.deployments.open(tx, state.team)
-        said = []
-        for other in others:
-            deployed = other.aftermath.deployed
-            same = other.target.environment.casefold() == state.target.environment.casefold()
-            if other.id == state.id or deployed is None or not same:
-                continue
-            apart = found.since - deployed.at
-            if abs(apart) <= OVERLAP:
-                minutes = round(apart.total_seconds() / 60)
-                when = f"{minutes} min before it began" if minutes >= 0 else f"{-minutes} min after it began"
-                said.append(f"{other.target} went live {when}")
-        return said
 
     async def _tell(self, tx: Any, state: Deployment, now: datetime) -> None:
         """One message at the end: what was watched and how it was."""
@@ -450,12 +437,6 @@ class WatchRunner:
         await self._ports.watching.forget(deployment_id)
 
 
-async def longer(ports: Ports, deployment_id: int, *, until: datetime) -> None:
-    """Go on with a watch until then; one that has ended begins again."""
-    async with ports.database.write() as tx:
-        await watches.again(tx, deployment_id, at=ports.clock.now())
-
-
 async def since_rollback(ports: Ports, state: Deployment) -> dict[str, tuple[str, str]] | None:
     """What each signal is like since the newest rollback step was done: label to verdict and words.
 
@@ -495,7 +476,7 @@ def _power(signal: Signal, past: Sequence[Measured], plan: WatchPlan) -> str:
     return f"{signal.label}: {seen.words}"
 
 
-def unchanged(plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]) -> list[str]:
+def _unchanged(plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]) -> list[str]:
     """What did not get worse, in words."""
     said = []
     for signal in plan.ready:
@@ -505,32 +486,30 @@ def unchanged(plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]) ->
     return said
 
 
-def finding_to_json(found: Finding, plan: WatchPlan, *, others: Sequence[str] = ()) -> dict[str, Any]:
-    """What the alert shows."""
+def finding_of(found: Finding, plan: WatchPlan, *, others: Sequence[str] = ()) -> TriggerFinding:
+    """What the alert shows of it; `others` are what else raises the same trigger."""
     moved, signal = found.change, found.signal
-    content: dict[str, Any] = {
-        "signal": signal.name + (FAST if found.fast else ""),
-        "label": signal.label,
-        "measure": signal.measure.value if moved is not None else "",
-        "change": found.said if moved is not None else "",
-        "said": "" if moved is not None else found.said,
-        "since": found.since.isoformat(),
-        "interval_s": plan.fast if found.fast else plan.interval,
-        "samples_bad": found.bad,
-        "samples": found.seen,
-        "found": [*found.lines[:20], *(f"also {said}" for said in others)],
-        "links": [[label, url] for label, url in plan.links.items()],
-        "unchanged": [],
-        "contradicting": [],
-    }
-    if moved is not None:
-        content |= {
-            "before": moved.before,
-            "after": moved.after,
-            "difference": moved.difference,
-            "low": moved.low,
-            "high": moved.high,
-            "bad": moved.bad,
-            "requests": moved.requests,
-        }
-    return content
+    told = TriggerFinding(
+        signal=signal.name + (FAST if found.fast else ""),
+        label=signal.label,
+        since=found.since.isoformat(),
+        interval_s=plan.fast if found.fast else plan.interval,
+        samples_bad=found.bad,
+        samples=found.seen,
+        found=(*found.lines[:FOUND], *(f"also {said}" for said in others)),
+        links=tuple(plan.links.items()),
+    )
+    if moved is None:
+        return replace(told, said=found.said)
+    return replace(
+        told,
+        measure=signal.measure.value,
+        change=found.said,
+        before=moved.before,
+        after=moved.after,
+        difference=moved.difference,
+        low=moved.low,
+        high=moved.high,
+        bad=moved.bad,
+        requests=moved.requests,
+    )

@@ -171,6 +171,11 @@ def team_of(body: Payload) -> str:
     return str((body.get("team") or {}).get("id") or (body.get("user") or {}).get("team_id") or "")
 
 
+def delivery_of(body: Payload, action: Payload) -> str:
+    """The click's name: the same one again has no second effect."""
+    return f"action.{body['user']['id']}.{action.get('action_id')}.{action.get('action_ts')}"
+
+
 def values_of(view: Payload) -> dict[str, str]:
     """The inputs of a form, by field."""
     found: dict[str, str] = {}

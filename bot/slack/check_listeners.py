@@ -12,7 +12,7 @@ from bot.domain.errors import ForeignClick
 from bot.domain.verification import Purpose
 from bot.services import checking, finding
 from bot.services.ports import Ports
-from bot.slack.answering import Answerer, Payload, team_of, values_of
+from bot.slack.answering import Answerer, Payload, delivery_of, team_of, values_of
 from bot.slack.blocks import evidence, modals
 from bot.slack.conversation import SILENCE, Answer, told_of_checks, told_of_conclusion
 from bot.slack.ids import Action, Field, Scope, View
@@ -46,7 +46,7 @@ class CheckListeners:
                 state.id,
                 positions,
                 user=body["user"]["id"],
-                delivery=_delivery(body, action),
+                delivery=delivery_of(body, action),
             )
             return told_of_checks(asked) if asked.joined else SILENCE
 
@@ -57,7 +57,7 @@ class CheckListeners:
             chosen = (action.get("selected_option") or {}).get("value")
             state = await finding.get(self._ports, _number(chosen), team=team_of(body))
             asked = await checking.request(
-                self._ports, state.id, words="", user=body["user"]["id"], delivery=_delivery(body, action)
+                self._ports, state.id, words="", user=body["user"]["id"], delivery=delivery_of(body, action)
             )
             return told_of_checks(asked)
 
@@ -67,7 +67,7 @@ class CheckListeners:
         async def cancel() -> Answer:
             state = await finding.get(self._ports, _number(action.get("value")), team=team_of(body))
             await checking.cancel(
-                self._ports, state.id, user=body["user"]["id"], delivery=_delivery(body, action)
+                self._ports, state.id, user=body["user"]["id"], delivery=delivery_of(body, action)
             )
             return SILENCE
 
@@ -81,7 +81,7 @@ class CheckListeners:
                 state.id,
                 Purpose.GO,
                 user=body["user"]["id"],
-                delivery=_delivery(body, action),
+                delivery=delivery_of(body, action),
             )
             return told_of_conclusion(after, Purpose.GO)
 
@@ -152,8 +152,3 @@ def _number(value: object) -> int:
     if not text.isdecimal():
         raise ForeignClick
     return int(text)
-
-
-def _delivery(body: Payload, action: Payload) -> str:
-    """The click's name: the same one again has no second effect."""
-    return f"action.{body['user']['id']}.{action.get('action_id')}.{action.get('action_ts')}"

@@ -10,7 +10,23 @@ from dataclasses import dataclass
 from bot.domain.reminding import read_wish
 
 #: In the order of the help.
-COMMANDS = ("start", "status", "list", "check", "remind", "notify", "share", "go", "finish", "abort", "help")
+COMMANDS = (
+    "start",
+    "status",
+    "list",
+    "check",
+    "remind",
+    "notify",
+    "share",
+    "go",
+    "finish",
+    "abort",
+    "raise",
+    "rollback",
+    "watch",
+    "drill",
+    "help",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +113,34 @@ class Abort:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Raise:
+    """Something is wrong. The first word of `words` may be a deployment's name, the rest says what."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollBack:
+    """Start the rollback. The first word of `words` may be a deployment's name, the rest says why."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchLonger:
+    """Go on watching."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drill:
+    """Raise an alert that is made up."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Help:
     """What can be typed."""
 
@@ -122,6 +166,10 @@ Command = (
     | GiveGo
     | Finish
     | Abort
+    | Raise
+    | RollBack
+    | WatchLonger
+    | Drill
     | Help
     | NotUnderstood
 )
@@ -167,6 +215,14 @@ def parse(text: str) -> Command:
             return _one_name("finish", rest, Finish)
         case "abort":
             return Abort(words=rest)
+        case "raise":
+            return Raise(words=rest)
+        case "rollback":
+            return RollBack(words=rest)
+        case "watch":
+            return _watch(rest)
+        case "drill":
+            return _one_name("drill", rest, Drill)
     nearest = difflib.get_close_matches(first.casefold(), COMMANDS, n=1, cutoff=0.5)
     return NotUnderstood(why=f"I don't know “{_short(first)}”.", nearest=nearest[0] if nearest else "")
 
@@ -215,7 +271,17 @@ def _check(rest: str) -> Command:
     return Check(words=rest)
 
 
-def _one_name(command: str, rest: str, kind: type[Status] | type[Finish] | type[GiveGo]) -> Command:
+def _watch(rest: str) -> Command:
+    first, _, name = rest.partition(" ")
+    if first.casefold() != "longer":
+        return NotUnderstood(why="There is `watch longer`, which goes on watching for another hour.")
+    return _one_name("watch longer", name.strip(), WatchLonger)
+
+
+_Named = type[Status] | type[Finish] | type[GiveGo] | type[WatchLonger] | type[Drill]
+
+
+def _one_name(command: str, rest: str, kind: _Named) -> Command:
     return kind(name=rest) if " " not in rest else _too_much(command, rest.split(" ", 1)[1])
 
 

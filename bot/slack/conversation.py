@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bot.domain.deployment import Deployment
 from bot.domain.errors import (
@@ -64,12 +64,53 @@ class Answer:
 SILENCE = Answer()
 
 
+class Part(Protocol):
+    """Answers some of the commands."""
+
+    async def answer(self, asked: Asked, command: commands.Command) -> Answer | None:
+        """The answer, or None where the command is not one of these. Raises DeploybotError."""
+
+
+class Meaning:
+    """Which deployments a person means."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    async def meant(self, asked: Asked) -> Sequence[Deployment]:
+        """The deployment of the thread, else the open ones of the channel."""
+        here = await self.here(asked)
+        if here is not None:
+            return [here]
+        return await finding.opened(self._ports, asked.team, asked.channel)
+
+    async def here(self, asked: Asked) -> Deployment | None:
+        """The deployment of the thread it was asked in."""
+        if asked.thread_ts is None:
+            return None
+        return await finding.in_thread(self._ports, asked.team, asked.channel, asked.thread_ts)
+
+    async def named(self, asked: Asked, name: str) -> Deployment:
+        """By name, or by the service of an open deployment of the channel. Raises NoSuchDeployment."""
+        try:
+            return await finding.named(self._ports, asked.team, name)
+        except NoSuchDeployment:
+            here = await finding.opened(self._ports, asked.team, asked.channel)
+            same = [d for d in here if d.target.service.casefold() == name.casefold()]
+            if len(same) != 1:
+                raise
+            return same[0]
+
+
 class Conversation:
     """Turns requests into services' calls, and their results into answers."""
 
-    def __init__(self, ports: Ports, gateway: Gateway, *, bot_name: str) -> None:
+    def __init__(self, ports: Ports, gateway: Gateway, *, bot_name: str, parts: Sequence[Part] = ()) -> None:
         self._ports = ports
         self._gateway = gateway
+        self._meaning = Meaning(ports)
+        #: Answer what is not answered here.
+        self._parts = tuple(parts)
         #: The bot's handle, as in `@deploybot`.
         self.bot_name = bot_name
 
@@ -107,6 +148,12 @@ class Conversation:
                 )
             case commands.NotUnderstood(why=why, nearest=nearest):
                 return Answer(text=render("not_understood", why=why, nearest=nearest, prefix=asked.prefix))
+            case command:
+                for part in self._parts:
+                    answer = await part.answer(asked, command)
+                    if answer is not None:
+                        return answer
+        raise ValueError(f"nobody answers {command}")
 
     # ── start ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -209,8 +256,8 @@ class Conversation:
 
     async def _status(self, asked: Asked, name: str) -> Answer:
         if name:
-            found = [await self._named(asked, name)]
-        elif asked.thread_ts and (here := await self._here(asked)):
+            found = [await self._meaning.named(asked, name)]
+        elif asked.thread_ts and (here := await self._meaning.here(asked)):
             found = [here]
         else:
             found = await finding.opened(self._ports, asked.team, asked.channel)
@@ -243,7 +290,7 @@ class Conversation:
     # ── finish, abort ────────────────────────────────────────────────────────────────────────────────────
 
     async def _finish(self, asked: Asked, name: str) -> Answer:
-        found = [await self._named(asked, name)] if name else await self._meant(asked)
+        found = [await self._meaning.named(asked, name)] if name else await self._meaning.meant(asked)
         if not found:
             return Answer(text=_nothing_open(asked))
         if len(found) > 1:
@@ -273,7 +320,7 @@ class Conversation:
                 if not reason:
                     raise
         if not found:
-            found, reason = await self._meant(asked), rest
+            found, reason = await self._meaning.meant(asked), rest
         if not found:
             return Answer(text=_nothing_open(asked))
         if len(found) == 1 and reason:
@@ -298,7 +345,7 @@ class Conversation:
         if finding.looks_like_a_name(first):
             with contextlib.suppress(NoSuchDeployment):
                 found, rest = [await finding.named(self._ports, asked.team, first)], more.strip()
-        found = found or await self._meant(asked)
+        found = found or await self._meaning.meant(asked)
         if not found:
             return Answer(text=_nothing_open(asked))
         if len(found) > 1:
@@ -309,7 +356,7 @@ class Conversation:
         return told_of_checks(result)
 
     async def _stop_checks(self, asked: Asked, name: str) -> Answer:
-        found = [await self._named(asked, name)] if name else await self._meant(asked)
+        found = [await self._meaning.named(asked, name)] if name else await self._meaning.meant(asked)
         running = [deployment for deployment in found if deployment.run is not None]
         if not running:
             return Answer(text="No checks are running here.")
@@ -330,7 +377,7 @@ class Conversation:
         if finding.looks_like_a_name(first):
             with contextlib.suppress(NoSuchDeployment):
                 found, wanted = [await finding.named(self._ports, asked.team, first)], more.strip()
-        found = found or await self._meant(asked)
+        found = found or await self._meaning.meant(asked)
         if not found:
             return Answer(text=_nothing_open(asked))
         if len(found) > 1:
@@ -349,7 +396,7 @@ class Conversation:
         return told_of_reminder(added)
 
     async def _tell(self, asked: Asked, tell: commands.Tell) -> Answer:
-        found = await self._meant(asked)
+        found = await self._meaning.meant(asked)
         if not found:
             return Answer(text=_nothing_open(asked))
         if len(found) > 1:
@@ -371,7 +418,7 @@ class Conversation:
         return Answer(text=f"Told <#{channel}>.") if channel != asked.channel else SILENCE
 
     async def _go(self, asked: Asked, name: str) -> Answer:
-        found = [await self._named(asked, name)] if name else await self._meant(asked)
+        found = [await self._meaning.named(asked, name)] if name else await self._meaning.meant(asked)
         if not found:
             return Answer(text=_nothing_open(asked))
         if len(found) > 1:
@@ -381,29 +428,6 @@ class Conversation:
             self._ports, found[0].id, Purpose.GO, user=asked.user, delivery=asked.delivery
         )
         return told_of_conclusion(state, Purpose.GO)
-
-    async def _meant(self, asked: Asked) -> Sequence[Deployment]:
-        """The deployment of the thread, else the open ones of the channel."""
-        here = await self._here(asked)
-        if here is not None:
-            return [here]
-        return await finding.opened(self._ports, asked.team, asked.channel)
-
-    async def _here(self, asked: Asked) -> Deployment | None:
-        if asked.thread_ts is None:
-            return None
-        return await finding.in_thread(self._ports, asked.team, asked.channel, asked.thread_ts)
-
-    async def _named(self, asked: Asked, name: str) -> Deployment:
-        """By name, or by the service of an open deployment of the channel."""
-        try:
-            return await finding.named(self._ports, asked.team, name)
-        except NoSuchDeployment:
-            here = await finding.opened(self._ports, asked.team, asked.channel)
-            same = [d for d in here if d.target.service.casefold() == name.casefold()]
-            if len(same) != 1:
-                raise
-            return same[0]
 
 
 def _nothing_open(asked: Asked) -> str:

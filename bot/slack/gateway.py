@@ -18,6 +18,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import POST_EVENT
+from bot.slack.mrkdwn import shorten
 
 #: Longest wait for an answer from Slack, in seconds, and for those needed before Slack's own 3 s are over.
 CALL_S = 10.0
@@ -128,11 +129,16 @@ class Gateway:
         self._people: dict[str, Person] = {}
         self._direct: dict[str, str] = {}
 
-    async def call(self, method: str, *, timeout: float = CALL_S, **arguments: Any) -> dict[str, Any]:
-        """One call, once. Raises SlackFailure."""
+    async def call(
+        self, method: str, *, timeout: float = CALL_S, form: bool = False, **arguments: Any
+    ) -> dict[str, Any]:
+        """One call, once; as a `form` where the method takes no JSON. Raises SlackFailure."""
         try:
             async with asyncio.timeout(timeout):
-                response = await self.client.api_call(method, json=arguments)
+                if form:
+                    response = await self.client.api_call(method, data=arguments)
+                else:
+                    response = await self.client.api_call(method, json=arguments)
         except SlackApiError as error:
             raise _failure(method, error) from error
         except aiohttp.ClientConnectorError as error:
@@ -166,8 +172,14 @@ class Gateway:
             scopes=frozenset(scope.strip() for scope in scopes.split(",") if scope.strip()),
         )
 
-    async def post(self, drawing: Drawing, *, channel: str, thread_ts: str | None, uid: str) -> str:
-        """Post a message that can be found again by its uid; its ts. Raises SlackFailure."""
+    async def post(
+        self, drawing: Drawing, *, channel: str, thread_ts: str | None, uid: str, broadcast: bool = False
+    ) -> str:
+        """Post a message that can be found again by its uid; its ts. Raises SlackFailure.
+
+        `broadcast` shows a reply in the channel as well; an update cannot add or take that (Slack docs:
+        chat.update).
+        """
         arguments: dict[str, Any] = {
             "channel": channel,
             "text": drawing.text,
@@ -178,11 +190,40 @@ class Gateway:
         }
         if thread_ts is not None:
             arguments["thread_ts"] = thread_ts
+            if broadcast:
+                arguments["reply_broadcast"] = True
         return str((await self.call("chat.postMessage", **arguments))["ts"])
 
     async def update(self, drawing: Drawing, *, channel: str, ts: str) -> None:
         """Draw a message again. Raises SlackFailure."""
         await self.call("chat.update", channel=channel, ts=ts, text=drawing.text, blocks=list(drawing.blocks))
+
+    async def upload(self, data: bytes, *, name: str, title: str, alt: str) -> str:
+        """Give Slack an image for a message's block; its file id. Raises SlackFailure.
+
+        Each try is a new file: what a failed one left behind is shown to nobody.
+        """
+        place = await self.call(
+            "files.getUploadURLExternal",
+            form=True,
+            filename=name,
+            length=str(len(data)),
+            alt_txt=shorten(alt, 1000),
+        )
+        session = self.client.session
+        if session is None:
+            raise SlackFailure("upload", "connection")
+        try:
+            async with asyncio.timeout(CALL_S), session.post(place["upload_url"], data=data) as answer:
+                if answer.status != 200:
+                    raise SlackFailure("upload", f"http_{answer.status}")
+        except TimeoutError as error:
+            raise SlackFailure("upload", "timeout") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise SlackFailure("upload", "connection") from error
+        file = str(place["file_id"])
+        await self.call("files.completeUploadExternal", files=[{"id": file, "title": title}])
+        return file
 
     async def find(self, *, channel: str, thread_ts: str | None, uid: str, since: float) -> str | None:
         """The ts of the message with this uid, posted after `since` (seconds), or None.

@@ -31,6 +31,12 @@ class Action(StrEnum):
     REMINDER_DONE = "reminder_done"
     REMINDER_SNOOZE = "reminder_snooze"
     REMINDER_NOT_NEEDED = "reminder_not_needed"
+    START_ROLLBACK = "start_rollback"
+    ACKNOWLEDGE = "acknowledge"
+    WATCH_LONGER = "watch_longer"
+    NOT_THIS_DEPLOY = "not_this_deploy"
+    SNOOZE = "snooze"
+    RAISE = "raise_trigger"
 
 
 class View(StrEnum):
@@ -41,6 +47,9 @@ class View(StrEnum):
     ABORT = "abort"
     OVERRULE = "overrule"
     REVIEW = "review"
+    START_ROLLBACK = "start_rollback"
+    NOT_THIS_DEPLOY = "not_this_deploy"
+    RAISE = "raise_trigger"
 
 
 class Field(StrEnum):
@@ -53,6 +62,8 @@ class Field(StrEnum):
     REASON = "reason"
     DEPLOYMENT = "deployment"
     WHEN = "when"
+    TRIGGER = "trigger"
+    WORDS = "words"
 
 
 #: `event_type` of the metadata every post carries (Slack docs: message metadata).
@@ -112,6 +123,30 @@ class Asking:
         except ValueError as error:
             raise ForeignClick from error
         return cls(reminder_id=reminder_id, round=round_)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TriggerRef:
+    """A raised trigger, as a button's or an option's value."""
+
+    deployment_id: int
+    #: The event that raised it; 0 for none in particular.
+    seq: int = 0
+    #: What is chosen with it, e.g. the minutes of a snooze.
+    number: int = 0
+
+    def write(self) -> str:
+        """The `value`."""
+        return f"{self.deployment_id}.{self.seq}.{self.number}"
+
+    @classmethod
+    def read(cls, value: object) -> TriggerRef:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        parts = str(value).split(".")
+        if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+            raise ForeignClick
+        deployment_id, seq, number = map(int, parts)
+        return cls(deployment_id=deployment_id, seq=seq, number=number)
 
 
 @dataclass(frozen=True, kw_only=True)

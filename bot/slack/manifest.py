@@ -11,16 +11,17 @@ SCOPES = {
     "channels:read": "see whether it is in a public channel before it starts there",
     "chat:write": "post and redraw the card and the checklist",
     "commands": "answer the slash command",
+    "files:write": "show a chart in an alert",
     "groups:history": "find a message again whose posting was interrupted, in private channels",
     "groups:read": "see whether it is in a private channel before it starts there",
     "im:history": "find a direct message again whose posting was interrupted",
-    "im:write": "write to the lead when nobody reacts to a reminder",
+    "im:write": "write to the lead when nobody reacts to a reminder or an alert",
     "users:read": "show people's names and local times beside their ticks",
 }
 
 USAGE = (
     "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | go | "
-    "finish | abort REASON | help"
+    "finish | abort REASON | raise WORDS | rollback REASON | drill | help"
 )
 
 

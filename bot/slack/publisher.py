@@ -19,7 +19,18 @@ from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
 from bot.domain.events import BOT
 from bot.services.ports import Clock
-from bot.slack.blocks import announcements, card, notices, reminder, rollback, section, words
+from bot.slack.blocks import (
+    alert,
+    announcements,
+    card,
+    notices,
+    reminder,
+    rollback,
+    runbook,
+    section,
+    words,
+)
+from bot.slack.charts import Charts
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.pacing import RateLimits, due_at
 from bot.storage import posts, reminders
@@ -40,8 +51,10 @@ CLOCK_SKEW = timedelta(minutes=10)
 #: Waits after a failure: doubled each time up to the longest.
 RETRY_S, LONGEST_RETRY_S, PERMANENT_RETRY_S = 1.0, 30.0, 60.0
 
-#: Messages outside the thread: the card it hangs from, and what goes to other channels or to a person.
-_OUTSIDE = ("card", "announcement", "direct")
+#: Kinds that go before everything else, and may use what is kept of Slack's limits for them.
+URGENT = ("alert", "direct")
+#: Kinds that are no replies in the thread.
+_NO_REPLY = ("card", "announcement", "direct")
 #: Refusals of this one message, not of the channel or the token: the rest of the thread goes on.
 _ITS_OWN_FAULT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
 
@@ -66,6 +79,9 @@ class Publisher:
         self._clock = clock
         self._gateway = gateway
         self._owner = uuid.uuid4().hex
+        self._charts = Charts(
+            database=database, deployments=deployments, clock=clock, gateway=gateway, ring=self.ring
+        )
         self._limits = RateLimits()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -92,6 +108,7 @@ class Publisher:
         if self._task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        await self._charts.stop()
         if self._under_way:
             _, late = await asyncio.wait(self._under_way.values(), timeout=within)
             for task in late:
@@ -145,12 +162,13 @@ class Publisher:
             if post.ts is None:
                 allowed = self._limits.post_at(post.channel, tick)
             else:
-                allowed = self._limits.update_at(tick)
+                allowed = self._limits.update_at(tick, urgent=post.kind in URGENT)
             wait = max(wait, allowed - tick)
             if wait > 0:
                 next_look = min(next_look, wait)
                 continue
-            if len(self._under_way) >= PARALLEL or (post.ts is None and post.channel in self._busy_channels):
+            room = PARALLEL + (1 if post.kind in URGENT else 0)
+            if len(self._under_way) >= room or (post.ts is None and post.channel in self._busy_channels):
                 next_look = min(next_look, 0.2)
                 continue
             self._begin(post, tick)
@@ -198,7 +216,7 @@ class Publisher:
             deployment = await self._deployments.get(tx, claimed.deployment_id)
             root = await posts.card(tx, claimed.deployment_id)
         assert deployment is not None
-        thread_ts = None if claimed.kind in _OUTSIDE or root is None else root.ts
+        thread_ts = None if claimed.kind in _NO_REPLY or root is None else root.ts
         return _Job(post=claimed, deployment=deployment, thread_ts=thread_ts, lost_since=claimed.attempted_at)
 
     async def _deliver(self, job: _Job) -> None:
@@ -208,8 +226,7 @@ class Publisher:
         try:
             channel = await self._gateway.direct(post.channel) if post.kind == "direct" else post.channel
             if post.ts is not None:
-                drawing = await self._draw(job)
-                await self._gateway.update(drawing, channel=channel, ts=post.ts)
+                await self._update(job, channel, post.ts)
                 ts = post.ts
             else:
                 found = await self._look_up(job, channel) if job.lost_since is not None else None
@@ -217,12 +234,30 @@ class Publisher:
                     ts, revision = found, 0
                 else:
                     drawing = await self._draw(job)
-                    ts = await self._gateway.post(drawing, channel=channel, thread_ts=thread_ts, uid=post.uid)
+                    ts = await self._gateway.post(
+                        drawing,
+                        channel=channel,
+                        thread_ts=thread_ts,
+                        uid=post.uid,
+                        broadcast=post.kind == "alert",
+                    )
         except SlackFailure as failure:
             await self._slack_failed(post, failure)
             return
         async with self._database.write() as tx:
             await posts.sent(tx, post.id, ts=ts, thread_ts=thread_ts, revision=revision, at=self._clock.now())
+        if post.kind == "alert":
+            self._charts.begin(post)
+
+    async def _update(self, job: _Job, channel: str, ts: str) -> None:
+        post = job.post
+        try:
+            await self._gateway.update(await self._draw(job), channel=channel, ts=ts)
+        except SlackFailure as failure:
+            if failure.code != "invalid_blocks" or post.kind != "alert" or self._charts.of(post) is None:
+                raise
+            self._charts.not_yet(post)
+            await self._gateway.update(await self._draw(job), channel=channel, ts=ts)
 
     async def _look_up(self, job: _Job, channel: str) -> str | None:
         assert job.lost_since is not None
@@ -244,6 +279,14 @@ class Publisher:
                 return section.draw(deployment, part, post_id=post.id, revision=post.wanted, names=names)
             case "rollback":
                 return rollback.draw(deployment)
+            case "runbook":
+                return runbook.draw(
+                    deployment, post.content, post_id=post.id, revision=post.wanted, names=names
+                )
+            case "alert":
+                return alert.draw(deployment, post.content, names=names, chart=self._charts.of(post))
+            case "direct" if "fired" in post.content:
+                return alert.draw_direct(deployment, post.content, link=await self._link(post))
             case "announcement":
                 root = await self._root(deployment.id)
                 link = None if root is None else self._gateway.link(root.channel, root.ts)
@@ -270,6 +313,13 @@ class Publisher:
             link=None if root is None else self._gateway.link(root.channel, root.ts),
             now=self._clock.now(),
         )
+
+    async def _link(self, direct: Post) -> str | None:
+        """To the newest alert of what a direct message is about."""
+        async with self._database.read() as tx:
+            alerts = await posts.of_kind(tx, direct.deployment_id, "alert")
+        about = [post for post in alerts if post.content["fired"] == direct.content["fired"]]
+        return self._gateway.link(about[-1].channel, about[-1].ts) if about else None
 
     async def _root(self, deployment_id: int) -> Post | None:
         async with self._database.read() as tx:
@@ -318,25 +368,36 @@ class Publisher:
 
 
 def _sendable(waiting: Sequence[Post], now: datetime) -> list[Post]:
-    """Every message to redraw, and of each thread the first that was not posted yet."""
+    """Every message to redraw, and of each thread the first that was not posted yet.
+
+    The card comes first, because the rest are replies to it, then alerts, then the thread in its order.
+    """
     sendable: list[Post] = []
     held: set[int] = set()
-    for post in waiting:
-        if post.ts is not None:
+    for post in sorted(waiting, key=lambda post: (post.kind != "card", post.kind not in URGENT)):
+        if post.ts is not None or post.kind == "direct":
             sendable.append(post)
         elif post.deployment_id not in held:
             sendable.append(post)
             failing = post.retry_at is not None and post.retry_at > now
             own_fault = any(code in (post.problem or "") for code in _ITS_OWN_FAULT)
-            elsewhere = post.kind in _OUTSIDE
+            elsewhere = post.kind in _NO_REPLY
             if post.kind == "card" or not (failing and (own_fault or elsewhere)):
                 held.add(post.deployment_id)
     return sendable
 
 
 def _in_order(sendable: Sequence[Post]) -> list[Post]:
-    """What people wait for first: new messages, then what changed longest ago; the card after the rest."""
-    return sorted(sendable, key=lambda post: (post.ts is not None, post.kind == "card", post.first_wanted_at))
+    """Alerts, then what people wait for: new messages, then what changed longest ago; the card last."""
+    return sorted(
+        sendable,
+        key=lambda post: (
+            post.kind not in URGENT,
+            post.ts is not None,
+            post.kind == "card",
+            post.first_wanted_at,
+        ),
+    )
 
 
 def _people_in(deployment: Deployment, post: Post) -> list[str]:
@@ -345,5 +406,11 @@ def _people_in(deployment: Deployment, post: Post) -> list[str]:
         people.add(deployment.ended_by)
     if deployment.go is not None:
         people.add(deployment.go.by)
-    people |= {str(post.content.get(name) or BOT) for name in ("by", "cancelled_by")}
+    after = deployment.aftermath
+    for trigger in after.triggers.values():
+        people |= {trigger.by, trigger.acknowledged_by, trigger.snoozed_by, trigger.cleared_by}
+    if after.rollback is not None:
+        people.add(after.rollback.by)
+    people |= {str(post.content.get(name) or BOT) for name in ("by", "cancelled_by", "taken_by", "ended_by")}
+    people.discard("")
     return sorted(people - {BOT, FILE})

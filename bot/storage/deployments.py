@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, insert, select, update
+from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.check import Outcome
@@ -15,7 +16,7 @@ from bot.domain.checklist import Checklist, checklist_from_json
 from bot.domain.deployment import Deployment, Phase, Target, Tick, extend, fold
 from bot.domain.events import GENESIS, Event, Fact, canonical, chain
 from bot.domain.verification import Bound, Go, Result, bound_from_json, run_from_json, run_to_json
-from bot.domain.watching import Aftermath, aftermath_from_json, aftermath_to_json
+from bot.domain.watching import Aftermath, TriggerState, aftermath_from_json, aftermath_to_json
 from bot.storage.schema import deployments, events, results, ticks
 
 #: How many deployments' states are kept in memory. A state of 107 items is about 100 kB.
@@ -135,6 +136,42 @@ class Deployments:
         )
         return [
             await self._state(tx, row) for row in (await tx.execute(query.order_by(deployments.c.id))).all()
+        ]
+
+    async def opened_for(self, tx: AsyncConnection, service: str, environment: str) -> list[Deployment]:
+        """The open deployments of a service to an environment, of every workspace, oldest first."""
+        query = select(deployments).where(
+            func.lower(deployments.c.service) == service.lower(),
+            func.lower(deployments.c.environment) == environment.lower(),
+            deployments.c.phase == Phase.IN_PROGRESS,
+        )
+        return [
+            await self._state(tx, row) for row in (await tx.execute(query.order_by(deployments.c.id))).all()
+        ]
+
+    async def alarmed(self, tx: AsyncConnection) -> list[Deployment]:
+        """The open deployments with a raised trigger, oldest first."""
+        raised = [
+            deployments.c.aftermath.contains(f'"state":"{state}"')
+            for state in (TriggerState.FIRING, TriggerState.ACKNOWLEDGED)
+        ]
+        query = select(deployments).where(deployments.c.phase == Phase.IN_PROGRESS, or_(*raised))
+        return [
+            await self._state(tx, row) for row in (await tx.execute(query.order_by(deployments.c.id))).all()
+        ]
+
+    async def deployed_between(
+        self, tx: AsyncConnection, team: str, environment: str, *, low: datetime, high: datetime
+    ) -> list[tuple[str, str, datetime]]:
+        """What went live in an environment then: (deployment's name, service and version, when)."""
+        query = select(deployments).where(
+            deployments.c.team == team,
+            func.lower(deployments.c.environment) == environment.lower(),
+            deployments.c.deployed_at.between(low, high),
+        )
+        return [
+            (row.name, f"{row.service} {row.version}", row.deployed_at)
+            for row in await tx.execute(query.order_by(deployments.c.deployed_at))
         ]
 
     async def event(self, tx: AsyncConnection, deployment_id: int, seq: int) -> Event | None:

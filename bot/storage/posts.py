@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.domain.post import PlannedPost
 from bot.storage.schema import Instant, posts
 
+#: Kinds of messages that are posted once and say what was then; nothing draws them again.
+ONCE = ("notice", "announcement", "reminder", "direct")
 #: Longer than any message waits for more changes to come.
 SETTLED = timedelta(seconds=30)
 
@@ -105,7 +107,7 @@ async def want(
         chosen = posts.c.id.in_(list(only))
         query = query.where(or_(chosen, posts.c.kind == "card") if card else chosen)
     else:
-        query = query.where(posts.c.kind.not_in(["notice", "announcement", "reminder", "direct"]))
+        query = query.where(posts.c.kind.not_in(ONCE))
     up_to_date = posts.c.wanted == posts.c.shown
     await tx.execute(
         query.values(
@@ -116,11 +118,19 @@ async def want(
     )
 
 
+async def want_one(tx: AsyncConnection, post_id: int, *, at: datetime) -> None:
+    """Ask for one message to be redrawn soon, and nothing else."""
+    up_to_date = posts.c.wanted == posts.c.shown
+    first = case((up_to_date, literal(at, Instant())), else_=posts.c.first_wanted_at)
+    values = {"wanted": posts.c.wanted + 1, "first_wanted_at": first, "last_wanted_at": at - SETTLED}
+    await tx.execute(update(posts).where(posts.c.id == post_id).values(values))
+
+
 async def holding(tx: AsyncConnection, deployment_id: int, positions: Iterable[int]) -> set[int]:
-    """The ids of the deployment's section messages that show any of these positions."""
+    """The ids of the deployment's messages with boxes, runbook included, that show any of these positions."""
     wanted = set(positions)
     query = select(posts.c.id, posts.c.content).where(
-        posts.c.deployment_id == deployment_id, posts.c.kind == "section"
+        posts.c.deployment_id == deployment_id, posts.c.kind.in_(["section", "runbook"])
     )
     found = set()
     for row in await tx.execute(query):
@@ -141,6 +151,20 @@ async def reminding(tx: AsyncConnection, deployment_id: int, rounds: Iterable[tu
         for row in await tx.execute(query)
         if any((shown[0], shown[1]) in wanted for shown in json.loads(row.content).get("reminders", ()))
     }
+
+
+async def of_kind(tx: AsyncConnection, deployment_id: int, *kinds: str) -> list[Post]:
+    """The deployment's messages of these kinds, in order."""
+    query = select(posts).where(posts.c.deployment_id == deployment_id, posts.c.kind.in_(kinds))
+    return [_post(row) for row in await tx.execute(query.order_by(posts.c.place))]
+
+
+async def learn(tx: AsyncConnection, post_id: int, **more: Any) -> None:
+    """Add to what a message's drawing needs."""
+    query = select(posts.c.content).where(posts.c.id == post_id).with_for_update()
+    content = json.loads((await tx.execute(query)).scalar_one()) | more
+    text = json.dumps(content, ensure_ascii=False)
+    await tx.execute(update(posts).where(posts.c.id == post_id).values(content=text))
 
 
 async def pending(tx: AsyncConnection) -> list[Post]:

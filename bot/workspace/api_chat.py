@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from bot.workspace.api_lookup import channel_for_posting, own_message, readable_channel
@@ -39,7 +40,32 @@ def checked_blocks(call: Call) -> list[Json] | None:
         code = next((p.code for p in problems if p.code != "invalid_blocks"), "invalid_blocks")
         messages = [problem.for_slack() for problem in problems]
         raise ApiError(code, response_metadata={"messages": messages})
+    if not all(_can_be_shown(call, file) for file in _slack_files(blocks)):
+        raise ApiError("invalid_blocks", response_metadata={"messages": ["[ERROR] invalid slack file"]})
     return fill_ids(blocks)
+
+
+def _slack_files(part: Any) -> Iterator[str]:
+    """The ids of the files these blocks show."""
+    if isinstance(part, list):
+        for one in part:
+            yield from _slack_files(one)
+    elif isinstance(part, dict):
+        if "id" in (part.get("slack_file") or {}):
+            yield part["slack_file"]["id"]
+        for one in part.values():
+            yield from _slack_files(one)
+
+
+def _can_be_shown(call: Call, file_id: str) -> bool:
+    """Whether the app may show the file: an upload of its own that is complete, and an image."""
+    file = call.parts.base.state.files.get(file_id)
+    return (
+        file is not None
+        and file["_app"] == call.app.app_id
+        and file["_shared"]
+        and file["mimetype"] in ("image/png", "image/jpeg", "image/gif")
+    )
 
 
 def checked_metadata(call: Call) -> Json | None:

@@ -394,7 +394,7 @@ async def test_an_alert_reaches_the_hook_of_a_bot_that_came_later(example: Examp
         async with asyncio.timeout(70):
             while True:
                 for alert, _ in received.got:
-                    if (alert.labels["trigger"], alert.resolved) == ("errors", over):
+                    if (alert.labels["trigger"], alert.resolved) == ("significant-error-rate-increase", over):
                         return alert
                 await asyncio.sleep(0.2)
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.domain.deployment import Deployment, Phase
-from bot.slack.blocks import results, words
+from bot.slack.blocks import aftermath, results, words
+from bot.slack.blocks.heard import heard
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import Action, Scope
 from bot.slack.mrkdwn import mrkdwn, plain, shorten
@@ -50,6 +51,7 @@ def draw(deployment: Deployment, *, names: Mapping[str, str], now: datetime) -> 
         blocks.append(words.context(f"🤖 {escape(checks)}"))
     if deployment.go is not None:
         blocks.append(words.context(f"*Go* by <@{deployment.go.by}>, {words.slack_time(deployment.go.at)}"))
+    blocks += words.paragraphs(aftermath.lines(deployment))
     if deployment.phase is Phase.ABORTED:
         reason = shorten(escape(deployment.reason or ""), 2000)
         blocks.append(words.section(f"*Aborted* by <@{deployment.ended_by}>: {reason}"))
@@ -64,9 +66,18 @@ def draw(deployment: Deployment, *, names: Mapping[str, str], now: datetime) -> 
 
 def phase(deployment: Deployment) -> str:
     """The phase in words, with the section that is being worked on."""
+    rolling = aftermath.phase(deployment)
+    if rolling:
+        return (
+            rolling if deployment.phase.open else f"{words.PHASE_WORDS[deployment.phase]}, {_lower(rolling)}"
+        )
     word = words.PHASE_WORDS[deployment.phase]
     current = current_section(deployment)
     return f"{word}: {current}" if deployment.phase.open and current else word
+
+
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
 
 
 def current_section(deployment: Deployment) -> str:
@@ -184,6 +195,7 @@ def _text(deployment: Deployment, names: Mapping[str, str], now: datetime) -> st
     checks = results.summary(deployment)
     lines += [f"{checks}."] if checks else []
     lines += [f"{plain(title)}: {done} of {total}." for title, done, total in section_counts(deployment)]
+    lines += [f"{heard(line, names)}." for line in aftermath.lines(deployment)]
     if deployment.phase is Phase.ABORTED:
         who = words.name_of(deployment.ended_by or "", names)
         lines.append(f"Aborted by {who}: {deployment.reason}")

@@ -54,6 +54,20 @@ class MessageLayout:
             planned.append(PlannedPost(kind="rollback", key="rollback"))
         return planned
 
+    def runbook(self, deployment: Deployment) -> Sequence[PlannedPost]:
+        """The messages of the rollback's steps, in order; one that says so where there are none."""
+        first = len(deployment.checklist.items)
+        steps = Group(title="", items=deployment.checklist.runbook)
+        ranges = list(_ranges([steps], first)) or [(first, first - 1)]
+        return [
+            PlannedPost(
+                kind="runbook",
+                key=f"{number}",
+                content={"part": number, "parts": len(ranges), "first": low, "last": high},
+            )
+            for number, (low, high) in enumerate(ranges, start=1)
+        ]
+
 
 def _ranges(groups: Sequence[Group], first: int) -> Iterator[tuple[int, int]]:
     """Ranges of positions that fit one message each. Groups are kept whole where that wastes little."""

@@ -77,6 +77,8 @@ def finish(deployment: Deployment) -> Block:
         lines.append("They will stay open in the record.")
     else:
         lines = [f"All {total} items are done."]
+    for trigger in deployment.aftermath.raised:
+        lines.append(f"🚨 “{escape(shorten(trigger.title, 150))}” is raised and not cleared.")
     if any(position in deployment.results for position in deployment.done):
         lines.append("What was verified is looked at once more first; what no longer holds reopens instead.")
     return form(

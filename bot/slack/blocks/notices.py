@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from bot.domain.check import Outcome
 from bot.domain.deployment import Deployment
-from bot.slack.blocks import words
+from bot.domain.events import BOT
+from bot.domain.triggering import TriggerFinding
+from bot.slack.blocks import alert, runbook, words
 from bot.slack.blocks.results import MARKS, in_words
 from bot.slack.blocks.words import Drawing
-from bot.slack.mrkdwn import plain
+from bot.slack.mrkdwn import plain, shorten
 from bot.templates import Mrkdwn, render
 
 #: How verdicts of the watch are marked.
@@ -20,10 +23,19 @@ VERDICTS = {"healthy": "✅", "degraded": "🚨", "inconclusive": "❔"}
 def draw(
     deployment: Deployment, key: str, content: Mapping[str, Any], *, names: Mapping[str, str]
 ) -> Drawing:
-    """The notice `key`: the end of the deployment, of a run of checks, Go, or what reopened."""
+    """The notice `key`: an end, of the deployment or of a run of checks, Go, what reopened, triggers."""
     match key.partition("-")[0]:
         case "checks":
             return _run(deployment, content, names)
+        case "escalated" | "awoke":
+            return _to_people(key.partition("-")[0], deployment, content, names)
+        case "recovered":
+            return _plain("recovered", title=plain(content["title"]), said=content["said"])
+        case "drill":
+            return _drill(content, names)
+        case "rolled_back":
+            times = runbook.in_words(deployment)
+            return _by("rolled_back", content["by"], names, target=str(deployment.target), times=times)
         case "go":
             return _by("go", content["by"], names, target=str(deployment.target), open_count=content["open"])
         case "watch":
@@ -63,6 +75,40 @@ def _run(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str,
         left=content["left"],
         took=_seconds(content["seconds"]),
     )
+
+
+def _to_people(
+    template: str, deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]
+) -> Drawing:
+    """A reminder of a raised trigger, with mentions on the screen."""
+    trigger = deployment.aftermath.trigger_of(content["fired"])
+    said = ""
+    if trigger is not None:
+        finding = TriggerFinding.from_json(trigger.finding)
+        said = alert.in_figures(finding, alert.deployed_at(deployment, trigger)) or finding.said
+    values = {"title": plain(content["title"]), "said": shorten(said, 500)}
+    on_call = alert.group(content.get("on_call", ""))
+    whom = on_call or words.mention(content.get("by") or deployment.lead)
+    heard = words.name_of(content.get("by") or deployment.lead, names)
+    spoken = render(template, who=heard if not on_call else "the people on call", **values)
+    return Drawing(blocks=words.paragraphs([render(template, who=Mrkdwn(whom), **values)]), text=spoken)
+
+
+def _drill(content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
+    how_far = ("the thread", "a direct message to the lead", "the people on call")[content["escalated"]]
+
+    def said(name: Callable[[str], str]) -> str:
+        return render(
+            "drill",
+            by=name(content["by"]),
+            taken_by=name(content["taken_by"]) if content["taken_by"] else "",
+            ended_by=name(content["ended_by"]) if content["ended_by"] != BOT else "",
+            took=words.exact(timedelta(seconds=content["seconds"])),
+            how_far=how_far,
+        )
+
+    shown = said(lambda user: Mrkdwn(words.mention(user)))
+    return Drawing(blocks=words.paragraphs([shown]), text=said(lambda user: words.name_of(user, names)))
 
 
 def _seconds(took: float) -> str:

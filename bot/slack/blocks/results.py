@@ -112,11 +112,15 @@ def summary(deployment: Deployment) -> str:
     if not deployment.bindings:
         return ""
     run = deployment.run
-    counted = in_words(counts(deployment, deployment.bindings))
+    # Rollback steps count once there is a rollback.
+    bound = [position for position in deployment.bindings if position < len(deployment.boxes)]
+    if not bound:
+        return ""
+    counted = in_words(counts(deployment, bound))
     if run is not None:
         total = len(run.positions)
         return f"Checks: {run.finished} of {total} done{f'; {counted}' if counted else ''}"
-    return f"Checks: {counted or f'{len(deployment.bindings)} items can be checked'}"
+    return f"Checks: {counted or f'{len(bound)} items can be checked'}"
 
 
 def in_words(counted: Mapping[str, int]) -> str:

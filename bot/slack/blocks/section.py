@@ -100,19 +100,27 @@ def draw(
             blocks.append(words.section(f"*{heading}*   {in_group}/{len(items)}"))
         if deployment.phase.open:
             blocks.extend(
-                _boxes(deployment, run, post_id=post_id, revision=revision, names=names)
+                boxes(deployment, run, post_id=post_id, revision=revision, names=names)
                 for run in runs(items, first)
             )
         else:
-            blocks.extend(words.paragraphs(list(_record(deployment, items, first, names))))
+            blocks.extend(words.paragraphs(list(record(deployment, items, first, names))))
     if any(position in deployment.bindings for position in positions):
-        blocks.append(_check_buttons(deployment, part))
+        blocks.append(
+            check_buttons(
+                deployment,
+                part.first,
+                part.last,
+                plain(deployment.checklist.sections[part.section].title) or "the checklist",
+            )
+        )
     return Drawing(blocks=blocks, text=_text(deployment, part, title, names))
 
 
-def _boxes(
+def boxes(
     deployment: Deployment, run: Run, *, post_id: int, revision: int, names: Mapping[str, str]
 ) -> Block:
+    """Boxes that can be ticked, each with who ticked it and what its check found."""
     options, ticked = [], set()
     for offset, item in enumerate(run.items):
         position = run.first + offset
@@ -147,19 +155,19 @@ def _boxes(
     return {"type": "actions", "block_id": block_id, "elements": [element]}
 
 
-def _record(
+def record(
     deployment: Deployment, items: tuple[Item, ...], first: int, names: Mapping[str, str]
 ) -> Iterator[str]:
+    """The same as lines, once nothing can be ticked any more."""
     for position, item in enumerate(items, start=first):
         box = "☑" if position in deployment.ticks else "☐"
         said = escape(annotation(deployment, position, names)).replace("_", "\u2060_")
         yield f"{box} {shorten(label(item), words.SECTION_TEXT - 100)}{f'  _{said}_' if said else ''}"
 
 
-def _check_buttons(deployment: Deployment, part: Part) -> Block:
-    """Check the items of this message again, and see what was found."""
-    value = Scope(deployment_id=deployment.id, first=part.first, last=part.last).write()
-    title = plain(deployment.checklist.sections[part.section].title) or "the checklist"
+def check_buttons(deployment: Deployment, first: int, last: int, title: str) -> Block:
+    """Check these items again, and see what was found."""
+    value = Scope(deployment_id=deployment.id, first=first, last=last).write()
     run: Block = {
         "type": "button",
         "action_id": Action.RUN_CHECKS.value,

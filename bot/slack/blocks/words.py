@@ -82,6 +82,14 @@ def duration(span: timedelta) -> str:
     return f"{minutes} min" if minutes else "less than a minute"
 
 
+def exact(span: timedelta) -> str:
+    """A span to the second, e.g. `4 min 12 s`; hours and minutes where it is longer than an hour."""
+    seconds = max(0, round(span.total_seconds()))
+    if seconds >= 3600:
+        return duration(span)
+    return f"{seconds // 60} min {seconds % 60} s" if seconds >= 60 else f"{seconds} s"
+
+
 def bar(done: int, total: int, *, width: int = 12) -> str:
     """A progress bar; full only when everything is done, empty only when nothing is."""
     filled = round(width * done / total) if total else 0

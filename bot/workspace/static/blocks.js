@@ -1,5 +1,5 @@
 // Block Kit as DOM nodes.
-import { h, uid } from "./dom.js";
+import { h, uid, sourceOf } from "./dom.js";
 import { flatten, prune, readState as read } from "./clientstate.js";
 import { controlOf, renderElement, textNodes } from "./elements.js";
 import { renderMarkdown } from "./markdown.js";
@@ -126,7 +126,7 @@ function unsupported(block) {
 }
 
 function picture(source, className) {
-  return h("img", { class: className, src: source.image_url ?? source.slack_file?.url, alt: source.alt_text ?? "", loading: "lazy" });
+  return h("img", { class: className, src: sourceOf(source), alt: source.alt_text ?? "", loading: "lazy" });
 }
 
 function section(block, stage) {

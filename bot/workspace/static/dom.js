@@ -51,3 +51,9 @@ export function day(seconds, tz, now) {
   if (format(seconds) === format(now - 86400)) return "Yesterday";
   return new Intl.DateTimeFormat("en-GB", { weekday: "long", day: "numeric", month: "long", timeZone: tz }).format(seconds * 1000);
 }
+
+/** Where an image is: on the web, or a file of the workspace by its address or id. */
+export function sourceOf(image) {
+  const file = image.slack_file;
+  return image.image_url ?? file?.url ?? (file?.id ? `/files/${encodeURIComponent(file.id)}/image` : undefined);
+}

@@ -1,6 +1,6 @@
 // Block Kit's elements, with the value this client shows and what it sends when a person acts.
 import { momentOf, wallClock } from "./dates.js";
-import { h, uid } from "./dom.js";
+import { h, uid, sourceOf } from "./dom.js";
 import { confirmDialog } from "./dialogs.js";
 import { renderMrkdwn, renderPlain, safeUrl } from "./mrkdwn.js";
 import { keep, readState, stateKey, valueOf } from "./clientstate.js";
@@ -272,5 +272,5 @@ function fileInput(at) {
 }
 
 function image(at) {
-  return h("img", { class: "bk-small-image", src: at.element.image_url ?? at.element.slack_file?.url, alt: at.element.alt_text ?? "", loading: "lazy" });
+  return h("img", { class: "bk-small-image", src: sourceOf(at.element), alt: at.element.alt_text ?? "", loading: "lazy" });
 }

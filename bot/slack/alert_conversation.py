@@ -1,0 +1,105 @@
+"""Answers what people type about triggers, rollbacks, the watch and drills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.domain.deployment import Deployment
+from bot.services import alerting, finding
+from bot.services.ports import Ports
+from bot.slack import commands
+from bot.slack.alert_listeners import rollback_form, told_of_watch
+from bot.slack.blocks import alert_forms, words
+from bot.slack.conversation import SILENCE, Answer, Asked, Meaning
+from bot.slack.ids import Action
+from bot.templates import escape
+
+
+class AlertConversation:
+    """Part of the conversation; see `bot.slack.conversation.Conversation`."""
+
+    def __init__(self, ports: Ports, meaning: Meaning) -> None:
+        self._ports = ports
+        self._meaning = meaning
+
+    async def answer(self, asked: Asked, command: commands.Command) -> Answer | None:
+        """The answer; None for a command about something else. Raises DeploybotError."""
+        match command:
+            case commands.Raise(words=said):
+                return await self._raise(asked, said)
+            case commands.RollBack(words=reason):
+                return await self._roll_back(asked, reason)
+            case commands.WatchLonger(name=name):
+                state = await self._one(asked, name)
+                if isinstance(state, Answer):
+                    return state
+                after = await alerting.watch_longer(
+                    self._ports, state.id, user=asked.user, delivery=asked.delivery
+                )
+                return Answer(text=escape(told_of_watch(after)))
+            case commands.Drill(name=name):
+                state = await self._one(asked, name)
+                if isinstance(state, Answer):
+                    return state
+                await alerting.drill(self._ports, state.id, user=asked.user, delivery=asked.delivery)
+                return SILENCE
+        return None
+
+    async def _raise(self, asked: Asked, said: str) -> Answer:
+        state, said = await self._first_word(asked, said)
+        if isinstance(state, Answer):
+            return state
+        if said:
+            await alerting.raise_by_hand(
+                self._ports,
+                state.id,
+                words=_listed(state, said),
+                reason="",
+                user=asked.user,
+                delivery=asked.delivery,
+            )
+            return SILENCE
+        if asked.can_open_view:
+            return Answer(view=alert_forms.raise_by_hand(state))
+        return _button("What is wrong?", Action.RAISE, state, "Raise a trigger")
+
+    async def _roll_back(self, asked: Asked, reason: str) -> Answer:
+        state, reason = await self._first_word(asked, reason)
+        if isinstance(state, Answer):
+            return state
+        form = rollback_form(state, reason=reason)
+        if asked.can_open_view:
+            return Answer(view=form)
+        return _button(f"Roll {state.name} back?", Action.START_ROLLBACK, state, "Start rollback")
+
+    async def _first_word(self, asked: Asked, said: str) -> tuple[Deployment | Answer, str]:
+        """The deployment the first word names, or the one meant anyhow; and the words that are left."""
+        first, _, rest = said.partition(" ")
+        if finding.looks_like_a_name(first):
+            return await self._one(asked, first), rest.strip()
+        return await self._one(asked, ""), said
+
+    async def _one(self, asked: Asked, name: str) -> Deployment | Answer:
+        """The one deployment that is meant, or what to say where it is not clear."""
+        found: Sequence[Deployment]
+        found = [await self._meaning.named(asked, name)] if name else await self._meaning.meant(asked)
+        if not found:
+            return Answer(
+                text="No deployment is open in this channel, so there is nothing to raise or watch."
+            )
+        if len(found) > 1:
+            names = ", ".join(deployment.name for deployment in found[:15])
+            return Answer(text=escape(f"Several are open here: {names}. Say which, by its name."))
+        return found[0]
+
+
+def _listed(state: Deployment, said: str) -> str:
+    """A trigger of the checklist as it is written there, whatever its case; else the words."""
+    folded = " ".join(said.casefold().split())
+    return next((one for one in state.checklist.triggers if one.casefold() == folded), said)
+
+
+def _button(text: str, action: Action, state: Deployment, label: str) -> Answer:
+    button = alert_forms.button_to(action, state, label, style="danger")
+    shown = {**words.section(escape(text)), "accessory": button}
+    return Answer(text=escape(text), blocks=[shown])

@@ -1,0 +1,16 @@
+"""Lines of mrkdwn for those who hear them instead of seeing them."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+
+from bot.slack.blocks import words
+
+
+def heard(line: str, names: Mapping[str, str]) -> str:
+    """Plain text: names for mentions, the fallback of dates, no marks of bold text."""
+    named = re.sub(r"<@([UW]\w+)>", lambda found: words.name_of(found[1], names), line)
+    dated = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", named)
+    return html.unescape(dated.replace("*", ""))

@@ -1,0 +1,91 @@
+"""Draws an alert's chart as a PNG that reads on a light and on a dark screen, and not by colour alone.
+
+matplotlib is an extra (`charts`) and is imported when the first chart is drawn; without it there are none.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+from typing import Any
+
+from bot.slack.series import Series
+
+#: Size in pixels of a chart as it is shown; it is drawn at twice that for sharp screens.
+WIDTH, HEIGHT, SCALE = 900, 400, 2
+#: A light grey ground: legible in Slack's light and dark mode alike. The colours are Okabe and Ito's,
+#: which colour-blind people can tell apart.
+GROUND, INK, QUIET = "#eceef1", "#1d2733", "#5b6673"
+LINE, BAND, BAD = "#0072b2", "#56b4e9", "#d55e00"
+_POINTS_PER_INCH = 100
+
+
+def available() -> bool:
+    """Whether charts can be drawn here."""
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def draw(shown: Series) -> bytes:
+    """The PNG. Takes some 100 ms of processor time: call it in a thread."""
+    figure = make_figure(shown)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor())
+    return buffer.getvalue()
+
+
+def make_figure(shown: Series) -> Any:
+    """The figure, on a canvas of its own: nothing global, so several threads may draw."""
+    figures = importlib.import_module("matplotlib.figure")
+    agg = importlib.import_module("matplotlib.backends.backend_agg")
+    figure = figures.Figure(
+        figsize=(WIDTH / _POINTS_PER_INCH, HEIGHT / _POINTS_PER_INCH),
+        dpi=_POINTS_PER_INCH * SCALE,
+        facecolor=GROUND,
+        layout="constrained",
+    )
+    agg.FigureCanvasAgg(figure)
+    axes = figure.add_subplot(facecolor=GROUND)
+    _draw_series(axes, shown)
+    _draw_marks(axes, shown)
+    _dress(axes, shown)
+    return figure
+
+
+def _draw_series(axes: Any, shown: Series) -> None:
+    if shown.band is not None:
+        low, high = shown.band
+        axes.axhspan(low, high, color=BAND, alpha=0.35, lw=0, label="usual before the deploy", gid="band")
+    times, values = zip(*shown.points, strict=True)
+    axes.plot(times, values, color=LINE, lw=2.6, marker="o", ms=4, label=shown.label, gid="values")
+    if shown.since is not None:
+        bad = [(at, value) for at, value in shown.points if at >= shown.since]
+        if bad:
+            at, value = zip(*bad, strict=True)
+            axes.plot(at, value, color=BAD, lw=3.2, marker="s", ms=8, label="worse", gid="worse", zorder=3)
+
+
+def _draw_marks(axes: Any, shown: Series) -> None:
+    top = max(value for _, value in shown.points)
+    axes.set_ylim(min(0.0, *(value for _, value in shown.points)), top * 1.32 if top > 0 else 1.0)
+    place = {"transform": axes.get_xaxis_transform(), "fontsize": 13, "va": "top"}
+    if shown.deployed:
+        axes.axvline(0, color=INK, lw=2, ls="--", gid="deploy")
+        axes.text(0, 0.98, " deploy", color=INK, ha="left", **place)
+    axes.axvline(shown.alert, color=BAD, lw=2, ls="-.", gid="alert")
+    axes.text(shown.alert, 0.98, "alert ▲ ", color=BAD, ha="right", weight="bold", **place)
+
+
+def _dress(axes: Any, shown: Series) -> None:
+    axes.set_title(f"{shown.label}: {shown.axis}", color=INK, fontsize=16, loc="left", weight="bold")
+    zero = "the deploy" if shown.deployed else "the alert"
+    axes.set_xlabel(f"minutes after {zero}", color=INK, fontsize=13)
+    axes.tick_params(colors=INK, labelsize=13)
+    axes.grid(axis="y", color=QUIET, alpha=0.25)
+    first, last = shown.points[0][0], max(shown.points[-1][0], shown.alert)
+    axes.set_xlim(first, last + max((last - first) * 0.04, 0.5))
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("bottom", "left"):
+        axes.spines[side].set_color(QUIET)
+    axes.legend(loc="upper left", fontsize=12, facecolor=GROUND, edgecolor=QUIET, labelcolor=INK)

@@ -1,0 +1,155 @@
+"""Gives alerts their charts, beside the sending: no alert waits for a picture.
+
+An alert is posted without one. Then its chart is drawn in a thread, uploaded, and the alert drawn again with
+it. Slack may take a while until an uploaded file can be shown (slackapi/python-slack-sdk#1658): an alert that
+is refused with its chart goes out without it at once, and gets it later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.domain import drilling
+from bot.domain.deployment import Deployment
+from bot.domain.errors import DeploybotError
+from bot.domain.signals import Measured
+from bot.domain.triggering import TriggerFinding
+from bot.domain.watching import Source, Trigger
+from bot.services.ports import Clock
+from bot.slack import chart
+from bot.slack.blocks.alert import Chart
+from bot.slack.gateway import Gateway, SlackFailure
+from bot.slack.series import alt_text, series
+from bot.storage import posts, samples
+from bot.storage.database import Database
+from bot.storage.deployments import Deployments
+from bot.storage.posts import Post
+
+log = logging.getLogger(__name__)
+
+#: Waits before each try to make and upload a chart, in seconds; then it is given up.
+TRIES_S = (0.0, 2.0, 8.0, 30.0, 120.0)
+#: Waits after Slack refused to show an uploaded chart, in seconds; then the alert stays without.
+NOT_YET_S = (2.0, 4.0, 8.0, 16.0, 60.0)
+
+
+class Charts:
+    """Charts being made, and those Slack does not show yet."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        deployments: Deployments,
+        clock: Clock,
+        gateway: Gateway,
+        ring: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._deployments = deployments
+        self._clock = clock
+        self._gateway = gateway
+        self._ring = ring
+        self._begun: set[int] = set()
+        self._put_off: dict[int, int] = {}
+        self._held_back: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def of(self, post: Post) -> Chart | None:
+        """The alert's chart, once it has one that can be shown."""
+        kept = post.content.get("chart")
+        if not kept or post.id in self._held_back:
+            return None
+        return Chart(file=kept["file"], alt=kept["alt"])
+
+    def begin(self, post: Post) -> None:
+        """Make the chart of an alert that was sent, unless it has one or one is being made."""
+        if post.content.get("chart") or post.id in self._begun or not chart.available():
+            return
+        self._begun.add(post.id)
+        self._spawn(self._make(post))
+
+    def not_yet(self, post: Post) -> None:
+        """Slack would not show the chart: leave it out, and have it tried again later."""
+        tries = self._put_off.get(post.id, 0)
+        self._put_off[post.id] = tries + 1
+        self._held_back.add(post.id)
+        if tries < len(NOT_YET_S):
+            self._spawn(self._try_again(post, NOT_YET_S[tries]))
+
+    async def stop(self) -> None:
+        """Leave what is being made."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _try_again(self, post: Post, wait: float) -> None:
+        await asyncio.sleep(wait)
+        self._held_back.discard(post.id)
+        try:
+            await self._redraw(post)
+        except DeploybotError as error:
+            log.warning("the chart of post %s waits: %s", post.id, error)
+
+    async def _make(self, post: Post) -> None:
+        for wait in TRIES_S:
+            await asyncio.sleep(wait)
+            try:
+                await self._make_once(post)
+                return
+            except SlackFailure as failure:
+                log.warning("no chart for post %s yet: %s. %s", post.id, failure, failure.hint)
+                if failure.permanent:
+                    return
+            except DeploybotError as error:
+                log.warning("no chart for post %s yet: %s", post.id, error)
+            except Exception:
+                log.exception("the chart of post %s could not be drawn", post.id)
+                return
+
+    async def _make_once(self, post: Post) -> None:
+        async with self._database.read() as tx:
+            state = await self._deployments.get(tx, post.deployment_id)
+            trigger = state.aftermath.trigger_of(post.content["fired"]) if state is not None else None
+            if state is None or trigger is None:
+                return
+            finding = TriggerFinding.from_json(post.content["finding"])
+            deployed, measured = await self._samples(tx, state, trigger, finding)
+        alert = trigger.announced_at or trigger.at
+        shown = series(measured, finding, deployed=deployed, alert=alert)
+        if shown is None:
+            return
+        data = await asyncio.to_thread(chart.draw, shown)
+        alt = alt_text(shown)
+        name = f"{state.name}-{finding.signal}.png"
+        file = await self._gateway.upload(data, name=name, title=f"{state.name}: {shown.label}", alt=alt)
+        async with self._database.write() as tx:
+            await posts.learn(tx, post.id, chart={"file": file, "alt": alt})
+        await self._redraw(post)
+
+    async def _samples(
+        self, tx: AsyncConnection, state: Deployment, trigger: Trigger, finding: TriggerFinding
+    ) -> tuple[datetime | None, Sequence[Measured]]:
+        if trigger.source is Source.DRILL:
+            return drilling.samples(trigger.at)
+        if not finding.signal:
+            return None, ()
+        deployed = state.aftermath.deployed
+        found = await samples.of(tx, state.id, finding.signal)
+        return deployed.at if deployed is not None else None, found.get(finding.signal, ())
+
+    async def _redraw(self, post: Post) -> None:
+        async with self._database.write() as tx:
+            await posts.want_one(tx, post.id, at=self._clock.now())
+        self._ring()

@@ -1,0 +1,93 @@
+"""What a chart shows, as plain values: the values over time, what was usual, and the same in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median, quantiles
+
+from bot.domain.monitoring import Measure
+from bot.domain.signals import Measured
+from bot.domain.triggering import TriggerFinding
+
+#: Fewest values a chart is worth drawing for, and fewest before the deploy that make a band.
+FEWEST, FEWEST_BEFORE = 3, 4
+#: Most minutes before the deploy that are shown: what comes after it must stay legible.
+BEFORE_MIN = 60.0
+
+_AXES = {Measure.ERRORS.value: "errors, %", Measure.LATENCY.value: "ms"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One signal around a deploy. Times are in minutes after the deploy, negative before it."""
+
+    label: str
+    #: What the values are, with their unit.
+    axis: str
+    points: tuple[tuple[float, float], ...]
+    #: When it got worse, where that is known, and when the alert was raised.
+    since: float | None
+    alert: float
+    #: False where no deploy is known: then times count from the alert.
+    deployed: bool = True
+
+    @property
+    def band(self) -> tuple[float, float] | None:
+        """What was usual: from the 10th to the 90th percentile before the deploy; None for too few values."""
+        before = [value for at, value in self.points if at < 0]
+        if len(before) < FEWEST_BEFORE or not self.deployed:
+            return None
+        tenths = quantiles(before, n=10, method="inclusive")
+        return tenths[0], tenths[-1]
+
+
+def series(
+    samples: Sequence[Measured], finding: TriggerFinding, *, deployed: datetime | None, alert: datetime
+) -> Series | None:
+    """The samples as a chart shows them; None where there are too few to show."""
+    origin = deployed or alert
+
+    def minutes(at: datetime) -> float:
+        return (at - origin).total_seconds() / 60
+
+    points = tuple(
+        (minutes(sample.at), float(sample.value))
+        for sample in samples
+        if sample.value is not None and sample.count != 0 and minutes(sample.at) >= -BEFORE_MIN
+    )
+    if len(points) < FEWEST:
+        return None
+    return Series(
+        label=finding.label or finding.signal,
+        axis=_AXES.get(finding.measure, finding.label or finding.signal),
+        points=points,
+        since=minutes(finding.began_at) if finding.began_at is not None else None,
+        alert=minutes(alert),
+        deployed=deployed is not None,
+    )
+
+
+def alt_text(shown: Series) -> str:
+    """The chart for those who do not see it."""
+    zero = "the deploy" if shown.deployed else "the alert"
+    parts = [f"Line chart of {shown.label} ({shown.axis}), from {_when(shown.points[0][0], zero)}"]
+    parts[0] += f" to {_when(shown.points[-1][0], zero)}."
+    if shown.band is not None:
+        low, high = shown.band
+        parts.append(f"Before the deploy it was usually between {low:.3g} and {high:.3g}.")
+    if shown.since is not None:
+        bad = [value for at, value in shown.points if at >= shown.since]
+        if bad:
+            middle = f"{median(bad):.3g}"
+            parts.append(f"From {_when(shown.since, zero)} it is around {middle}, at most {max(bad):.3g}.")
+    parts.append(f"The alert was raised {_when(shown.alert, zero)}.")
+    return " ".join(parts)
+
+
+def _when(minutes: float, zero: str) -> str:
+    count = round(abs(minutes))
+    if not count:
+        return f"at {zero}"
+    return f"{count} min {'after' if minutes > 0 else 'before'} {zero}"
