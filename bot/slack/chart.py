@@ -77,12 +77,13 @@ def _draw_marks(axes: Any, shown: Series) -> None:
 
 
 def _dress(axes: Any, shown: Series) -> None:
-    axes.set_title(f"{shown.label}: {shown.axis}", color=INK, fontsize=16, loc="left", weight="bold")
+    axes.set_title(shown.title, color=INK, fontsize=16, loc="left", weight="bold")
     zero = "the deploy" if shown.deployed else "the alert"
     axes.set_xlabel(f"minutes after {zero}", color=INK, fontsize=13)
     axes.tick_params(colors=INK, labelsize=13)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y", color=QUIET, alpha=0.25)
-    first, last = shown.points[0][0], max(shown.points[-1][0], shown.alert)
+    first, last = shown.first, max(shown.points[-1][0], shown.alert)
     axes.set_xlim(first, last + max((last - first) * 0.04, 0.5))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -13,10 +13,11 @@ from bot.domain.triggering import TriggerFinding
 
 #: Fewest values a chart is worth drawing for, and fewest before the deploy that make a band.
 FEWEST, FEWEST_BEFORE = 3, 4
-#: Most minutes before the deploy that are shown: what comes after it must stay legible.
-BEFORE_MIN = 60.0
+#: Most minutes before the deploy that count, and the fewest that are shown: what comes after it, which they
+#: are at most twice as long as, must stay legible.
+BEFORE_MIN, LEAST_MIN = 60.0, 15.0
 
-_AXES = {Measure.ERRORS.value: "errors, %", Measure.LATENCY.value: "ms"}
+_UNITS = {Measure.ERRORS.value: "%", Measure.LATENCY.value: "ms"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +25,25 @@ class Series:
     """One signal around a deploy. Times are in minutes after the deploy, negative before it."""
 
     label: str
-    #: What the values are, with their unit.
-    axis: str
+    #: Of the values; empty for a plain number.
+    unit: str
     points: tuple[tuple[float, float], ...]
     #: When it got worse, where that is known, and when the alert was raised.
     since: float | None
     alert: float
     #: False where no deploy is known: then times count from the alert.
     deployed: bool = True
+
+    @property
+    def title(self) -> str:
+        """What is shown, with its unit."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    @property
+    def first(self) -> float:
+        """The earliest minute that is shown."""
+        last = max(self.points[-1][0], self.alert)
+        return max(self.points[0][0], -max(LEAST_MIN, 2 * last)) if self.deployed else self.points[0][0]
 
     @property
     def band(self) -> tuple[float, float] | None:
@@ -61,7 +73,7 @@ def series(
         return None
     return Series(
         label=finding.label or finding.signal,
-        axis=_AXES.get(finding.measure, finding.label or finding.signal),
+        unit=_UNITS.get(finding.measure, ""),
         points=points,
         since=minutes(finding.began_at) if finding.began_at is not None else None,
         alert=minutes(alert),
@@ -72,7 +84,7 @@ def series(
 def alt_text(shown: Series) -> str:
     """The chart for those who do not see it."""
     zero = "the deploy" if shown.deployed else "the alert"
-    parts = [f"Line chart of {shown.label} ({shown.axis}), from {_when(shown.points[0][0], zero)}"]
+    parts = [f"Line chart of {shown.title}, from {_when(shown.first, zero)}"]
     parts[0] += f" to {_when(shown.points[-1][0], zero)}."
     if shown.band is not None:
         low, high = shown.band
