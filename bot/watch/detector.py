@@ -9,10 +9,10 @@ One series, sample by sample, against its own baseline. Three paths lead to an a
 - *slow*: at four samples, eight, sixteen and so on, whether all of them together lie higher, for shifts too
   small for a sample to show.
 
-There is nothing to tune, and the constants are round; `make bench` prints the figures. Evidence is not added up
-across the series of a deployment, nor does a single latency alarm, however high: a shock of one sample hits
-all of them together, and in sound services one reaches ten times the worst seen before. Samples must not share data: query windows no longer than the
-sampling interval.
+Evidence is not added up across the series of a deployment, nor does a single latency alarm, however high: a
+shock of one sample hits all of them at once, and in sound services a latency reaches ten times the worst seen
+before. There is nothing to tune; the constants are round, and `make bench` prints the figures. Samples must
+not share data: query windows no longer than the sampling interval.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ JUMP_FAILURES = 5
 #: and the chance of a false alarm allowed at the first look. Each further one is allowed half of the one
 #: before, so all of them together no more than twice the first, however long the watch.
 SLOW_FROM, SLOW_CHANCE = 4, 0.002
-#: Counted failures must also be higher by rank, if only so far.
-RANKS_AGREE = 0.05
+#: Counted failures must also be higher by rank, if only so far: a rate that wanders breaks the law of counts,
+#: and not that of ranks.
+RANKS_AGREE = 0.01
 #: Samples and requests below which nobody is told "healthy": among 30 requests without a failure a rate of
 #: 10 % is excluded with 95 % (the rule of three).
 LEAST_SEEN, LEAST_REQUESTS = 3, 30

@@ -16,7 +16,6 @@ from random import Random
 from bot.domain.monitoring import Measure, Sample
 from bot.watch.history import Deploy, Series
 
-
 #: Share of requests that fails at most in a shock.
 MOST_FAILING = 0.1
 
