@@ -28,7 +28,7 @@ LEAST_RELATIVE_SPREAD = RELATIVE_FLOOR / 3
 LEAST_ERROR_SPREAD = ABSOLUTE_FLOOR[Measure.ERRORS] / 2
 #: One in so many baseline values may be an outlier, so many standard deviations off, that does not count as
 #: "seen before". Otherwise a single spike of the last hour hides whatever the deploy breaks.
-ONE_OUTLIER_IN, OUTLIER_DEVIATION = 20, 3.0
+ONE_OUTLIER_IN, OUTLIER_DEVIATION = 20, 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
