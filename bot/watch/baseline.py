@@ -26,9 +26,9 @@ COUNTED_FLOOR = 0.25
 #: half of the absolute one. A baseline that happened to be constant would make anything certain.
 LEAST_RELATIVE_SPREAD = RELATIVE_FLOOR / 3
 LEAST_ERROR_SPREAD = ABSOLUTE_FLOOR[Measure.ERRORS] / 2
-#: One in so many baseline values may be an outlier that no longer counts as "seen before": none below 40
-#: values.
-ONE_OUTLIER_IN = 40
+#: One in so many baseline values may be an outlier, so many standard deviations off, that does not count as
+#: "seen before". Otherwise a single spike of the last hour hides whatever the deploy breaks.
+ONE_OUTLIER_IN, OUTLIER_DEVIATION = 20, 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,8 @@ def summed_up(measure: Measure, samples: Sequence[Sample], *, min_change: float 
     if measure is not Measure.ERRORS or len(counts) < LEAST_SAMPLES:
         counts = []
     failures, requests = sum(x for x, _ in counts), sum(n for _, n in counts)
-    level = median(values)
+    level, centre = median(values), median(on_scale)
+    scale = _scale(measure, on_scale, level, min_change)
     usual = 100 * failures / requests if requests else level
     floor = ABSOLUTE_FLOOR[measure] if min_change is None else min_change
     if requests and min_change is None:
@@ -97,14 +98,21 @@ def summed_up(measure: Measure, samples: Sequence[Sample], *, min_change: float 
         measure=measure,
         values=values,
         level=level,
-        worst=sorted(values)[-1 - len(values) // ONE_OUTLIER_IN],
+        worst=_worst(values, on_scale, centre + OUTLIER_DEVIATION * scale),
         matters=usual + max(abs(usual) * RELATIVE_FLOOR, floor),
-        centre=median(on_scale),
-        scale=_scale(measure, on_scale, level, min_change),
+        centre=centre,
+        scale=scale,
         failed=failures,
         requests=requests,
         dispersed=dispersion(counts),
     )
+
+
+def _worst(values: Sequence[float], on_scale: Sequence[float], far: float) -> float:
+    """The largest value, less the few that lie beyond `far` on the scale of evidence."""
+    ordered = sorted(zip(on_scale, values, strict=True), reverse=True)
+    passed_over = len(values) // ONE_OUTLIER_IN
+    return next(value for n, (scaled, value) in enumerate(ordered) if n == passed_over or scaled <= far)
 
 
 def _scale(measure: Measure, on_scale: Sequence[float], level: float, min_change: float | None) -> float:

@@ -6,12 +6,13 @@ One series, sample by sample, against its own baseline. Three paths lead to an a
   when it is past the floors and worse than every one of the baseline; its evidence is clipped, so that no
   single sample decides; any other sample takes evidence off.
 - *jump*: an error rate that leaps by 20 points and more alarms alone.
-- *slow*: from eight samples on, whether all of them together lie higher, for shifts too small for a sample
-  to show.
+- *slow*: at four samples, eight, sixteen and so on, whether all of them together lie higher, for shifts too
+  small for a sample to show.
 
-There is nothing to tune. The constants are round, and false alarms and hits hold when each is moved by a
-third; `make bench` prints the figures. Samples must not share data: query windows no longer than the
-sampling interval.
+Evidence is not added up across the series of a deployment, nor does a single latency alarm, however high: a
+shock of one sample hits all of them at once, and in sound services a latency reaches ten times the worst seen
+before. There is nothing to tune; the constants are round, and `make bench` prints the figures. Samples must
+not share data: query windows no longer than the sampling interval.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ MOST_EVIDENCE = 3.0
 LEAST_EVIDENCE = 1.0
 #: What a sample takes off that is neither.
 QUIET_EVIDENCE = -2.0
-#: The sum that alarms, if at least two bad samples went into it.
-BAR = 3.0
-#: From the third sample on the bar rises, by 2.5 ln(n/3): what a deploy breaks mostly shows early, and for
+#: The sum that alarms, if at least two bad samples went into it. It is the least that two give: if both of
+#: the first are past the floors and worse than twenty before, chance alone does that once in 231 times.
+BAR = 2 * LEAST_EVIDENCE
+#: From the second sample on the bar rises, by 3 ln(n/2): what a deploy breaks mostly shows early, and for
 #: the false alarms of ever more samples to stay bounded their chance must fall faster than 1/n. It takes
 #: three samples beyond doubt at the tenth and four at the fiftieth.
-EARLY_SAMPLES, BAR_GROWTH = 3, 2.5
+EARLY_SAMPLES, BAR_GROWTH = 2, 3.0
 #: An error rate so many points above its level alarms alone …
 JUMP = 20.0
 #: … if that is no accident of few requests: so many standard deviations, or, where nobody counts them, a
@@ -50,11 +52,13 @@ JUMP = 20.0
 JUMP_DEVIATION, FINE_RATE, UNCOUNTED_JUMP = 4.0, 2.0, 50.0
 #: Failed requests a counted jump needs besides: fewer may be one client that tries again.
 JUMP_FAILURES = 5
-#: Samples at which all of them together are compared (8, 12, 16, …), and the chance of a false alarm
-#: allowed at the first; 8/n of it at the n-th, since each look is another chance.
-SLOW_FROM, SLOW_EVERY, SLOW_CHANCE = 8, 4, 0.001
-#: Counted failures must also be higher by rank, if only so far.
-RANKS_AGREE = 0.05
+#: Samples at which all of them together are compared first, then at twice as many each time (4, 8, 16, …),
+#: and the chance of a false alarm allowed at the first look. Each further one is allowed half of the one
+#: before, so all of them together no more than twice the first, however long the watch.
+SLOW_FROM, SLOW_CHANCE = 4, 0.002
+#: Counted failures must also be higher by rank, if only so far: a rate that wanders breaks the law of counts,
+#: and not that of ranks.
+RANKS_AGREE = 0.01
 #: Samples and requests below which nobody is told "healthy": among 30 requests without a failure a rate of
 #: 10 % is excluded with 95 % (the rule of three).
 LEAST_SEEN, LEAST_REQUESTS = 3, 30
@@ -158,7 +162,7 @@ class Detector:
             all_of_them = "any" if baseline.worst == max(baseline.values) else "nearly all"
             told = f"{self._run_bad} of {among} above {worst}, worse than {all_of_them} before the deploy"
             self._alarm("sum", self._run_at, told)
-        elif seen >= SLOW_FROM and seen % SLOW_EVERY == 0 and self._risen(baseline):
+        elif seen in slow_looks(seen) and self._risen(baseline):
             told = f"all {seen} samples together are higher than those before the deploy"
             self._alarm("slow", self._past_at, told)
 
@@ -227,6 +231,15 @@ class Detector:
 def bar(seen: int) -> float:
     """How much evidence alarms at the n-th sample."""
     return BAR + BAR_GROWTH * math.log(max(1.0, seen / EARLY_SAMPLES))
+
+
+def slow_looks(most: int) -> list[int]:
+    """After how many samples all of them together are compared, up to `most`."""
+    looks, following = [], SLOW_FROM
+    while following <= most:
+        looks.append(following)
+        following *= 2
+    return looks
 
 
 def too_many(baseline: Baseline, failures: float, requests: float, *, seen: int) -> bool:

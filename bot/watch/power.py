@@ -16,7 +16,7 @@ from statistics import NormalDist, median
 
 from bot.domain.monitoring import Measure, Sample
 from bot.watch.baseline import LEAST_SAMPLES, Baseline
-from bot.watch.detector import SLOW_EVERY, SLOW_FROM, Detector, bar, too_many
+from bot.watch.detector import Detector, bar, slow_looks, too_many
 from bot.watch.wording import NAMES, amount, counted, span
 
 #: How surely a change must be seen to be called seen, and within how many seconds at the latest.
@@ -168,7 +168,7 @@ def _seen_at(law: Mapping[int, float], samples: int) -> int | None:
 
 def _together_at(before: Baseline, wanted: float, traffic: float, sooner_than: int) -> int | None:
     """The first look at all samples together that surely alarms, if it comes before the running sum does."""
-    for seen in range(SLOW_FROM, sooner_than, SLOW_EVERY):
+    for seen in slow_looks(sooner_than - 1):
         requests = max(1, round(traffic * seen))
         # The lowest of twenty equally likely counts lies at 2.5 %, the second at 7.5 %.
         fewest = sum(_quantiles(wanted / 100, requests, before.dispersed)[:2]) / 2

@@ -62,11 +62,31 @@ def test_twenty_points_more_errors_alarm_alone() -> None:
 
 def test_a_shift_too_small_for_one_sample_alarms_by_all_of_them_together() -> None:
     """A fifth more, within what the baseline has seen now and then."""
-    noisy = [100.0, 98, 96, 104, 99, 135, 101, 97, 103, 102, 98, 102, 100, 105, 99, 101, 96, 104, 103, 100]
+    noisy = [100.0, 98, 96, 104, 99, 135, 101, 97, 103, 102, 98, 102, 100, 134, 99, 101, 96, 104, 103, 100]
     shifted = [127.0, 125, 131, 126, 124, 129, 127, 128, 125, 126, 130, 127]
     readings = replay(LATENCY, before(noisy), after(shifted))
     assert readings[-1].path == "slow"
     assert readings[-1].bad == 0
+
+
+def test_a_few_more_failures_in_each_of_four_samples_alarm_by_all_of_them_together() -> None:
+    """3 of 600 have been seen before; 12 of 2,400 have not."""
+    wandering = before(rates([0, 1, 0, 3, 0, 1, 0, 3, 1, 0, 1, 2, 0, 0, 1, 1, 0, 1, 0, 1], 600), 600)
+    readings = replay(ERRORS, wandering, after(rates([3, 3, 3, 3], 600), 600))
+    assert [reading.path for reading in readings] == ["", "", "", "slow"]
+
+
+def test_a_single_spike_of_the_past_does_not_hide_what_a_deploy_breaks() -> None:
+    spiky = [*USUAL[:7], 900.0, *USUAL[8:]]
+    assert seen(LATENCY, before(spiky), after([240.0, 251])).alarm
+    twice = [*USUAL[:7], 900.0, *USUAL[8:12], 850.0, *USUAL[13:]]
+    assert not seen(LATENCY, before(twice), after([240.0, 251])).alarm
+
+
+def test_two_samples_hardly_worse_than_a_wide_baseline_alarm_only_at_once() -> None:
+    wide = [80.0, 150, 95, 210, 120, 170, 100, 140, 190, 110, 130, 90, 160, 105, 200, 125, 85, 180, 115, 145]
+    assert seen(LATENCY, before(wide), after([230.0, 240])).alarm
+    assert not seen(LATENCY, before(wide), after([120.0, 230, 240, 130])).alarm
 
 
 def test_a_change_of_any_measure_counts_from_fifteen_per_cent_on() -> None:
