@@ -143,7 +143,7 @@ class ScriptedWatching:
     """Signals whose numbers are written beforehand."""
 
     def __init__(self, plan: WatchPlan | None = None, *, clock: ManualClock | None = None) -> None:
-        self._plan = plan or WatchPlan()
+        self.written = plan or WatchPlan()
         self.clock = clock
         #: What each signal gives now, and at any instant of the past, by name.
         self.now: dict[str, Callable[[datetime], Measured]] = {}
@@ -156,7 +156,7 @@ class ScriptedWatching:
 
     async def plan(self, checklist: str, *, service: str, version: str, environment: str) -> WatchPlan:
         """As given."""
-        return self._plan
+        return self.written
 
     async def measure(self, deployment: Deployment, signal: Signal, *, window: float) -> Measured:
         """What is written for now."""

@@ -40,8 +40,8 @@ from tests.makers import (
     ANA,
     BEN,
     ManualClock,
-    PlannedWatching,
     ScriptedVerifier,
+    ScriptedWatching,
     make_checklist,
     make_click,
     make_ports,
@@ -71,7 +71,7 @@ def verifier() -> ScriptedVerifier:
 def ports(database: Database, clock: ManualClock, verifier: ScriptedVerifier) -> Ports:
     checklist = replace(make_checklist(), rollback_steps=STEPS)
     return make_ports(
-        database, clock=clock, checklist=checklist, watching=PlannedWatching(PLAN), verifier=verifier
+        database, clock=clock, checklist=checklist, watching=ScriptedWatching(PLAN), verifier=verifier
     )
 
 
@@ -297,7 +297,7 @@ async def test_two_replicas_escalate_once(postgres: PostgresServer, clock: Manua
     databases = Database(url), Database(url)
     await migrating.upgrade(databases[0])
     one, two = (
-        replace(make_ports(database, clock=clock, watching=PlannedWatching(PLAN)), deployments=Deployments())
+        replace(make_ports(database, clock=clock, watching=ScriptedWatching(PLAN)), deployments=Deployments())
         for database in databases
     )
     deployment = await start(one)
