@@ -10,7 +10,7 @@ from bot.domain.monitoring import Measure, Sample, Verdict
 from bot.domain.signals import Form, Measured, Signal, WatchPlan
 from bot.domain.watching import Judged
 from bot.watch.detector import Detector, Reading
-from bot.watch.effect import Change, change, worded
+from bot.watch.effect import Change, change, levels, worded
 
 #: Marks the samples taken more often while evidence builds up: a series of their own, with windows and a
 #: baseline of their own, since shorter windows scatter more.
@@ -56,6 +56,7 @@ class Opinion:
 class _Series:
     """One series with its detector, fed as samples come."""
 
+    label: str
     measure: Measure
     min_change: float | None
     before: list[Measured]
@@ -99,6 +100,7 @@ class Judge:
             for key in (name, name + FAST):
                 usable = [one for one in taken.get(key, ()) if not _spoilt(one.at, plan)]
                 series = self._series[key] = _Series(
+                    label=signal.label,
                     measure=signal.measure,
                     min_change=signal.min_change,
                     before=[one for one in usable if one.at <= deployed_at],
@@ -137,11 +139,11 @@ class Judge:
         """What is to be said of each signal, by name."""
         return {name: self._opinion(signal) for name, signal in self._signals.items()}
 
-    def change_of(self, name: str) -> str:
-        """A series before and after the deploy, in words; empty where there are none."""
+    def levels_of(self, name: str) -> str:
+        """A series before and after the deploy: `p95 latency 120 ms → 118 ms`; empty where there is none."""
         series = self._series.get(name)
         moved = series.changed() if series is not None else None
-        return worded(moved) if moved is not None else ""
+        return f"{self._signals[name].label} {levels(moved)}" if moved is not None else ""
 
     def again(self, instant: datetime) -> list[tuple[str, Verdict, str]]:
         """Label, verdict and words of each signal by what came after an instant alone: is it as before?"""
@@ -150,6 +152,7 @@ class Judge:
             if name in self._series:
                 series = self._series[name]
                 later = _Series(
+                    label=series.label,
                     measure=series.measure,
                     min_change=series.min_change,
                     before=series.before,
@@ -187,7 +190,7 @@ class Judge:
         found = alarming.reading
         since = self._deployed_at + timedelta(seconds=found.since or 0.0)
         moved = alarming.changed(since) or alarming.changed()
-        said = worded(moved) if moved is not None else found.why
+        said = worded(moved, signal.label) if moved is not None else found.why
         later = [one for one in alarming.after if one.at >= since and one.value is not None]
         finding = Finding(
             signal=signal,
@@ -209,7 +212,7 @@ class Judge:
     def _why(series: _Series, reading: Reading) -> str:
         if reading.verdict is Verdict.HEALTHY:
             moved = series.changed()
-            return worded(moved) if moved is not None else reading.why
+            return worded(moved, series.label) if moved is not None else reading.why
         newest = series.after[-1]
         return f"{reading.why}: {newest.said}" if newest.value is None and newest.said else reading.why
 
@@ -217,7 +220,7 @@ class Judge:
     def _back(series: _Series) -> str:
         calm = [one for one in series.after if one.value is not None][-CALM:]
         moved = series.changed(calm[0].at) if calm else None
-        return f"{worded(moved)} in the last {CALM} samples" if moved is not None else ""
+        return f"{worded(moved, series.label)} in the last {CALM} samples" if moved is not None else ""
 
     def _probed(self, signal: Signal, seen: Sequence[Measured]) -> Opinion:
         looks = [one for one in seen if one.at > self._deployed_at]

@@ -31,7 +31,7 @@ from bot.services.ports import Ports
 from bot.storage import posts, samples, watches
 from bot.storage.watches import Due
 from bot.watch.detector import replay
-from bot.watch.effect import change, worded
+from bot.watch.effect import change, levels, worded
 from bot.watch.power import power
 
 log = logging.getLogger(__name__)
@@ -388,7 +388,11 @@ class WatchRunner:
         if not readings or not readings[-1].alarm:
             return []
         moved = change(measure, before, [one for one in after if one.at >= (readings[-1].since or 0)])
-        return [f"the same rise was there yesterday at this time: {worded(moved)}"] if moved else []
+        return (
+            [f"the same rise was there yesterday at this time: {worded(moved, found.signal.label)}"]
+            if moved
+            else []
+        )
 
     async def _tell(self, tx: Any, state: Deployment, now: datetime) -> None:
         """One message at the end: what was watched and how it was."""
@@ -482,7 +486,7 @@ def _unchanged(plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]) -
     for signal in plan.ready:
         judged = opinions[signal.name].judged
         if judged.verdict is Verdict.HEALTHY:
-            said.append(f"{signal.label}: {judge.change_of(signal.name) or judged.said}")
+            said.append(judge.levels_of(signal.name) or f"{signal.label}: {judged.said}")
     return said
 
 
@@ -504,7 +508,7 @@ def finding_of(found: Finding, plan: WatchPlan, *, others: Sequence[str] = ()) -
     return replace(
         told,
         measure=signal.measure.value,
-        change=found.said,
+        change=levels(moved),
         before=moved.before,
         after=moved.after,
         difference=moved.difference,

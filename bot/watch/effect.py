@@ -74,9 +74,13 @@ def change(measure: Measure, baseline: Sequence[Sample], after: Sequence[Sample]
     )
 
 
-def worded(change: Change) -> str:
-    """For people: `errors 0.2 % → 3.1 %, +2.9 pp [2.1–3.8], 41 of 1,320 requests`."""
-    levels = f"{amount(change.measure, change.before)} → {amount(change.measure, change.after)}"
+def levels(change: Change) -> str:
+    """From what to what: `0.2 % → 3.1 %`."""
+    return f"{amount(change.measure, change.before)} → {amount(change.measure, change.after)}"
+
+
+def worded(change: Change, name: str = "") -> str:
+    """For people: `errors 0.2 % → 3.1 %, +2.9 pp [2.1–3.8], 41 of 1,320 requests`; called so, or as it is."""
     if change.measure is Measure.LATENCY:
         span = f"{_whole(change.low)}–{_whole(change.high)}"
         moved = f"{_whole(change.difference)} % [{span} %]"
@@ -85,7 +89,7 @@ def worded(change: Change) -> str:
         span = f"{_minus(number(change.low))}–{_minus(number(change.high))}"
         sign = "+" if change.difference >= 0 else ""
         moved = f"{sign}{_minus(number(change.difference))}{unit} [{span}]"
-    told = f"{NAMES[change.measure]} {levels}, {moved}"
+    told = f"{name or NAMES[change.measure]} {levels(change)}, {moved}"
     if change.requests is not None:
         told += f", {change.bad:,} of {change.requests:,} requests"
     return told

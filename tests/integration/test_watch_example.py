@@ -123,7 +123,7 @@ async def test_errors_latency_a_broken_journey_and_a_finding_raise_their_trigger
         )
         assert state.aftermath.triggers[key].state.raised
     found = state.aftermath.triggers
-    assert found[ERRORS].finding["change"].startswith("errors ")
+    assert " → " in found[ERRORS].finding["change"]
     assert found[ERRORS].finding["requests"] > 20
     assert found[LATENCY].finding["after"] > found[LATENCY].finding["before"] + 200
     assert "500" in found[CHECKOUT].finding["said"]
