@@ -10,7 +10,7 @@ from bot.domain.monitoring import Measure, Sample, Verdict
 from bot.domain.signals import Form, Measured, Signal, WatchPlan
 from bot.domain.watching import Judged
 from bot.watch.detector import Detector, Reading
-from bot.watch.effect import Change, change, levels, worded
+from bot.watch.effect import Change, change, figures, levels, worded
 
 #: Marks the samples taken more often while evidence builds up: a series of their own, with windows and a
 #: baseline of their own, since shorter windows scatter more.
@@ -164,7 +164,8 @@ class Judge:
                 if later.reading is None:
                     judged.append((signal.label, Verdict.INCONCLUSIVE, "no sample since the last step"))
                 else:
-                    judged.append((signal.label, later.reading.verdict, self._why(later, later.reading)))
+                    said = self._why(later, later.reading).replace("since the deploy", "since the last step")
+                    judged.append((signal.label, later.reading.verdict, said))
                 continue
             looks = [one for one in self._looks[name] if one.at > instant]
             before = [one for one in self._looks[name] if one.at <= self._deployed_at]
@@ -190,13 +191,13 @@ class Judge:
         found = alarming.reading
         since = self._deployed_at + timedelta(seconds=found.since or 0.0)
         moved = alarming.changed(since) or alarming.changed()
-        said = worded(moved, signal.label) if moved is not None else found.why
+        said = figures(moved) if moved is not None else found.why
         later = [one for one in alarming.after if one.at >= since and one.value is not None]
         finding = Finding(
             signal=signal,
             since=since,
             change=moved,
-            said=said,
+            said=f"{signal.label} {said}",
             bad=min(found.bad, len(later)),
             seen=len(later),
             fast=alarming is fast,
@@ -212,7 +213,7 @@ class Judge:
     def _why(series: _Series, reading: Reading) -> str:
         if reading.verdict is Verdict.HEALTHY:
             moved = series.changed()
-            return worded(moved, series.label) if moved is not None else reading.why
+            return figures(moved) if moved is not None else reading.why
         newest = series.after[-1]
         return f"{reading.why}: {newest.said}" if newest.value is None and newest.said else reading.why
 

@@ -79,8 +79,8 @@ def levels(change: Change) -> str:
     return f"{amount(change.measure, change.before)} → {amount(change.measure, change.after)}"
 
 
-def worded(change: Change, name: str = "") -> str:
-    """For people: `errors 0.2 % → 3.1 %, +2.9 pp [2.1–3.8], 41 of 1,320 requests`; called so, or as it is."""
+def figures(change: Change) -> str:
+    """From what to what, and how sure that is: `0.2 % → 3.1 %, +2.9 pp [2.1–3.8], 41 of 1,320 requests`."""
     if change.measure is Measure.LATENCY:
         span = f"{_whole(change.low)}–{_whole(change.high)}"
         moved = f"{_whole(change.difference)} % [{span} %]"
@@ -89,10 +89,15 @@ def worded(change: Change, name: str = "") -> str:
         span = f"{_minus(number(change.low))}–{_minus(number(change.high))}"
         sign = "+" if change.difference >= 0 else ""
         moved = f"{sign}{_minus(number(change.difference))}{unit} [{span}]"
-    told = f"{name or NAMES[change.measure]} {levels(change)}, {moved}"
+    told = f"{levels(change)}, {moved}"
     if change.requests is not None:
         told += f", {change.bad:,} of {change.requests:,} requests"
     return told
+
+
+def worded(change: Change, name: str = "") -> str:
+    """The same with its name: the given one, or `errors`, `latency`."""
+    return f"{name or NAMES[change.measure]} {figures(change)}"
 
 
 def _of_counts(before: list[tuple[float, float]], after: list[tuple[float, float]]) -> Change:

@@ -23,6 +23,13 @@ QUICK = {
     "DEPLOYBOT_WATCH_BASELINE": "60s",
 }
 TRIGGER = "Significant error rate increase"
+STEPS = (
+    "Scale down services",
+    "Revert database changes",
+    "Restore previous version",
+    "Clear caches",
+    "Scale up services",
+)
 
 
 @pytest.fixture
@@ -63,3 +70,29 @@ async def test_errors_rise_ana_takes_the_alert_and_rolls_back_and_the_watch_veri
         await expect(alert.locator("img")).to_be_visible(timeout=60_000)
         await alert.scroll_into_view_if_needed()
         await ana.looks(str(pictures / "alert-real.png"))
+
+        # Ana takes it, and goes back. The steps are boxes; people do them.
+        await alert.get_by_role("button", name="Acknowledge").click()
+        await expect(card).to_contain_text("acknowledged by")
+        await ana.thread.get_by_role("button", name=re.compile("Start the rollback")).last.click()
+        await ana.fills(**{"Why?": "Four in ten requests fail"})
+        await ana.submits("Start rollback")
+        runbook = ana.thread.locator("article", has_text="Four in ten requests fail").last
+        await expect(card).to_contain_text("Rolling back")
+        await example.breaker.mend("error-rate")
+        for step in STEPS:
+            await runbook.locator("label.bk-box", has_text=step).get_by_role("checkbox").check()
+            await expect(runbook.locator("label.bk-box", has_text=step)).to_contain_text("✓ ana")
+
+        # The last step is verified against the time before the deploy, once there is enough to judge by.
+        last = runbook.locator("label.bk-box", has_text="Verify rollback")
+        for _ in range(12):
+            await runbook.get_by_role("button", name=re.compile("Run the checks")).click()
+            await asyncio.sleep(4)
+            if await last.get_by_role("checkbox").is_checked():
+                break
+        await expect(last.get_by_role("checkbox")).to_be_checked()
+        await expect(card).to_contain_text("Rolled back")
+        await expect(runbook).to_contain_text("first step")
+        await runbook.scroll_into_view_if_needed()
+        await ana.looks(str(pictures / "rolled-back.png"))
