@@ -17,7 +17,7 @@ from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
 from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
-from bot.services.ports import Clock, NothingWatched, Ports, SystemClock
+from bot.services.ports import Clock, NothingWatched, Ports, SystemClock, Watching
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue
 from bot.services.verifying import SidecarVerifier
@@ -57,7 +57,11 @@ class _LateBell:
 
 
 def make_ports(
-    settings: Settings, clock: Clock | None = None, *, process: Mapping[str, str] | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    process: Mapping[str, str] | None = None,
+    watching: Watching | None = None,
 ) -> tuple[Ports, _LateBell]:
     """The services' ports on the configured database and checklists.
 
@@ -76,7 +80,7 @@ def make_ports(
         verifier=SidecarVerifier(
             library, clock, process=process, secrets=settings.secrets, shipped=SHIPPED_CHECKLISTS
         ),
-        watching=NothingWatched(),
+        watching=watching or NothingWatched(),
     )
     return ports, bell
 
@@ -99,10 +103,15 @@ class Application:
     """The bot: started, running, stopped."""
 
     def __init__(
-        self, settings: Settings, *, clock: Clock | None = None, process: Mapping[str, str] | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        process: Mapping[str, str] | None = None,
+        watching: Watching | None = None,
     ) -> None:
         self.settings = settings
-        self.ports, self._bell = make_ports(settings, clock, process=process)
+        self.ports, self._bell = make_ports(settings, clock, process=process, watching=watching)
         self._in_flight = InFlight()
         self._session: aiohttp.ClientSession | None = None
         self._socket: SocketConnection | None = None
