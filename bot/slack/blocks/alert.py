@@ -166,9 +166,11 @@ def deployed_at(deployment: Deployment, trigger: Trigger | None) -> datetime | N
 
 
 def _mark(trigger: Trigger | None, *, current: bool) -> str:
-    if trigger is None or trigger.state is TriggerState.CLEARED:
+    if trigger is None:
         return "☑️"
     drill = "🧪 Drill · " if trigger.source is Source.DRILL else ""
+    if trigger.state is TriggerState.CLEARED:
+        return f"{drill}☑️"
     return f"{drill}{'🚨' if current and trigger.state is TriggerState.FIRING else '🔶'}"
 
 
