@@ -40,7 +40,9 @@ def explain(
         for problem in error.problems:
             print(f"{error.path}: {problem}", file=sys.stderr)
         raise typer.Exit(2) from error
-    rows = [_row(item.key, item.text, bound.bindings.get(item.key)) for item in loaded.items]
+    # Rollback steps are listed where they have checks; most are for people alone.
+    listed = [*loaded.items, *(step for step in loaded.runbook if step.key in bound.bindings)]
+    rows = [_row(item.key, item.text, bound.bindings.get(item.key)) for item in listed]
     if as_json:
         json.dump({"checklist": name, "environment": environment, "items": rows}, sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -78,6 +80,11 @@ def _print(loaded: Checklist, bound: BoundChecklist, rows: list[dict[str, Any]],
             console.print(f"\n[bold]{titles or 'Checklist'}[/]")
             for item in group.items:
                 console.print(_line(by_key[item.key]))
+    steps = [by_key[step.key] for step in loaded.runbook if step.key in by_key]
+    if steps:
+        console.print("\n[bold]Rollback steps[/]")
+        for row in steps:
+            console.print(_line(row))
     states = Counter(row["state"] for row in rows)
     partly = sum(bool(row["human"]) and bool(row["kinds"]) for row in rows)
     console.print(

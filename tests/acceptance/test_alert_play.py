@@ -109,7 +109,7 @@ async def test_from_the_alert_to_a_rollback_that_is_verified(
     alt = await alert.locator("img.bk-image").get_attribute("alt")
     assert alt is not None
     assert alt.startswith("Line chart of errors, %")
-    for player, name in ((ana, "alert-light"), (ben, "alert-dark")):
+    for player, name in ((ana, "alert"), (ben, "alert-dark")):
         shown = alert_in(player)
         await expect(shown.locator("img.bk-image")).to_be_visible(timeout=30_000)
         await player.page.wait_for_function(
