@@ -19,7 +19,7 @@ from bot.config import Settings
 from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
 from bot.services.planning import SidecarSchedule
-from bot.services.ports import Clock, Ports, SystemClock
+from bot.services.ports import Clock, Ports, SystemClock, Watching
 from bot.services.receiving import receive
 from bot.services.reminding import Reminders
 from bot.services.running import CheckRunner
@@ -64,7 +64,11 @@ class _LateBell:
 
 
 def make_ports(
-    settings: Settings, clock: Clock | None = None, *, process: Mapping[str, str] | None = None
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    process: Mapping[str, str] | None = None,
+    watching: Watching | None = None,
 ) -> tuple[Ports, _LateBell]:
     """The services' ports on the configured database and checklists.
 
@@ -84,7 +88,7 @@ def make_ports(
         layout=MessageLayout(),
         bell=bell,
         verifier=verifier,
-        watching=SidecarWatching(verifier),
+        watching=watching or SidecarWatching(verifier),
         schedule=SidecarSchedule(library, process=process),
     )
     return ports, bell
@@ -108,10 +112,15 @@ class Application:
     """The bot: started, running, stopped."""
 
     def __init__(
-        self, settings: Settings, *, clock: Clock | None = None, process: Mapping[str, str] | None = None
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        process: Mapping[str, str] | None = None,
+        watching: Watching | None = None,
     ) -> None:
         self.settings = settings
-        self.ports, self._bell = make_ports(settings, clock, process=process)
+        self.ports, self._bell = make_ports(settings, clock, process=process, watching=watching)
         self._in_flight = InFlight()
         self._session: aiohttp.ClientSession | None = None
         self._socket: SocketConnection | None = None

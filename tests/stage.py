@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from bot.app import Application
 from bot.config import Settings
-from bot.services.ports import Clock
+from bot.services.ports import Clock, Watching
 from bot.slack.manifest import manifest
 from bot.workspace.manifest import Installation
 from bot.workspace.server import Workspace
@@ -185,7 +185,11 @@ class Stage:
 
     async def root(self, index: int = -1, channel: str = CHANNEL) -> Json:
         """A card in the channel, the newest unless told otherwise. Raises NotThere."""
-        cards = [m for m in await self.ana.history(channel) if m.get("bot_id") and not m.get("ephemeral")]
+        cards = [
+            m
+            for m in await self.ana.history(channel)
+            if m.get("bot_id") and not m.get("ephemeral") and m.get("thread_ts", m["ts"]) == m["ts"]
+        ]
         if not -len(cards) <= index < len(cards):
             raise NotThere(f"{len(cards)} cards in the channel, none at {index}")
         return cards[index]
@@ -265,11 +269,12 @@ async def running_bot(
     *,
     clock: Clock | None = None,
     process: Mapping[str, str] | None = None,
+    watching: Watching | None = None,
     **changed: Any,
 ) -> AsyncIterator[Application]:
     """The bot, started and connected; `process` has the variables its checks are filled in with."""
     settings = settings_for(stage.installed, database_url, **changed)
-    application = Application(settings, clock=clock, process=process)
+    application = Application(settings, clock=clock, process=process, watching=watching)
     await application.start()
     try:
         await stage.until(application.connected, what="the bot connects")

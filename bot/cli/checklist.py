@@ -110,11 +110,13 @@ def _print(
                     twig.add(
                         f"{'  ' * item.depth}{box} {number}{escape(item.text)}  [dim]{escape(item.key)}[/]"
                     )
-        for title, lines in (("Rollback triggers", found.triggers), ("Rollback steps", found.rollback_steps)):
-            if lines:
-                branch = tree.add(f"[bold]{title}[/]  {len(lines)}")
-                for line in lines if items else ():
-                    branch.add(escape(line))
+        steps = [f"{escape(step.text)}  [dim]{escape(step.key)}[/]" for step in found.runbook]
+        for title, lines in (("Rollback triggers", map(escape, found.triggers)), ("Rollback steps", steps)):
+            shown = list(lines)
+            if shown:
+                branch = tree.add(f"[bold]{title}[/]  {len(shown)}")
+                for line in shown if items else ():
+                    branch.add(line)
         console.print(tree)
     for finding in noticed:
         where = f"{path}:{finding.line}" if finding.line else str(path)

@@ -89,6 +89,11 @@ def _print(loaded: Checklist, bound: BoundChecklist, rows: list[dict[str, Any]],
             console.print(f"\n[bold]{titles or 'Checklist'}[/]")
             for item in group.items:
                 console.print(_line(by_key[item.key]))
+    steps = [by_key[step.key] for step in loaded.runbook if step.key in by_key]
+    if steps:
+        console.print("\n[bold]Rollback steps[/]")
+        for row in steps:
+            console.print(_line(row))
     states = Counter(row["state"] for row in rows)
     partly = sum(bool(row["human"]) and bool(row["kinds"]) for row in rows)
     console.print(

@@ -170,8 +170,8 @@ class Judge:
             looks = [one for one in self._looks[name] if one.at > instant]
             before = [one for one in self._looks[name] if one.at <= self._deployed_at]
             opinion = self._found if signal.form is Form.FINDINGS else self._probed
-            said = opinion(signal, [*before, *looks]).judged
-            judged.append((signal.label, said.verdict, said.said))
+            again = opinion(signal, [*before, *looks]).judged
+            judged.append((signal.label, again.verdict, again.said))
         return judged
 
     def _opinion(self, signal: Signal) -> Opinion:

@@ -19,6 +19,8 @@ WIDTH, HEIGHT, SCALE = 900, 400, 2
 GROUND, INK, QUIET = "#eceef1", "#1d2733", "#5b6673"
 LINE, BAND, BAD = "#0072b2", "#56b4e9", "#d55e00"
 _POINTS_PER_INCH = 100
+#: Type in points: Slack shows charts about half as wide as they are, and they must be read there.
+SMALL, LARGE = 17, 21
 
 
 def available() -> bool:
@@ -45,10 +47,13 @@ def make_figure(shown: Series) -> Any:
         layout="constrained",
     )
     agg.FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.14, h_pad=0.1)
     axes = figure.add_subplot(facecolor=GROUND)
     _draw_series(axes, shown)
     _draw_marks(axes, shown)
     _dress(axes, shown)
+    # Below the axes: nothing is hidden under it, whatever the values.
+    figure.legend(loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False, labelcolor=INK)
     return figure
 
 
@@ -68,7 +73,7 @@ def _draw_series(axes: Any, shown: Series) -> None:
 def _draw_marks(axes: Any, shown: Series) -> None:
     top = max(value for _, value in shown.points)
     axes.set_ylim(min(0.0, *(value for _, value in shown.points)), top * 1.32 if top > 0 else 1.0)
-    place = {"transform": axes.get_xaxis_transform(), "fontsize": 13, "va": "top"}
+    place = {"transform": axes.get_xaxis_transform(), "fontsize": SMALL, "va": "top"}
     if shown.deployed:
         axes.axvline(0, color=INK, lw=2, ls="--", gid="deploy")
         axes.text(0, 0.98, " deploy", color=INK, ha="left", **place)
@@ -77,10 +82,10 @@ def _draw_marks(axes: Any, shown: Series) -> None:
 
 
 def _dress(axes: Any, shown: Series) -> None:
-    axes.set_title(shown.title, color=INK, fontsize=16, loc="left", weight="bold")
+    axes.set_title(shown.title, color=INK, fontsize=LARGE, loc="left", weight="bold")
     zero = "the deploy" if shown.deployed else "the alert"
-    axes.set_xlabel(f"minutes after {zero}", color=INK, fontsize=13)
-    axes.tick_params(colors=INK, labelsize=13)
+    axes.set_xlabel(f"minutes after {zero}", color=INK, fontsize=SMALL)
+    axes.tick_params(colors=INK, labelsize=SMALL)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y", color=QUIET, alpha=0.25)
     first, last = shown.first, max(shown.points[-1][0], shown.alert)
@@ -89,4 +94,3 @@ def _dress(axes: Any, shown: Series) -> None:
         axes.spines[side].set_visible(False)
     for side in ("bottom", "left"):
         axes.spines[side].set_color(QUIET)
-    axes.legend(loc="upper left", fontsize=12, facecolor=GROUND, edgecolor=QUIET, labelcolor=INK)

@@ -33,6 +33,8 @@ from bot.storage.posts import Post
 
 log = logging.getLogger(__name__)
 
+#: How long Slack is left alone with an uploaded file before it is shown, in seconds.
+LOOKED_AT_S = 1.0
 #: Waits before each try to make and upload a chart, in seconds; then it is given up.
 TRIES_S = (0.0, 2.0, 8.0, 30.0, 120.0)
 #: Waits after Slack refused to show an uploaded chart, in seconds; then the alert stays without.
@@ -136,6 +138,7 @@ class Charts:
         file = await self._gateway.upload(data, name=name, title=f"{state.name}: {shown.label}", alt=alt)
         async with self._database.write() as tx:
             await posts.learn(tx, post.id, chart={"file": file, "alt": alt})
+        await asyncio.sleep(LOOKED_AT_S)
         await self._redraw(post)
 
     async def _samples(

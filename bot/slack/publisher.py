@@ -108,12 +108,12 @@ class Publisher:
         if self._task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        await self._charts.stop()
         if self._under_way:
             _, late = await asyncio.wait(self._under_way.values(), timeout=within)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        await self._charts.stop()
         with contextlib.suppress(DeploybotError):
             async with self._database.write() as tx:
                 await posts.release(tx, owner=self._owner)

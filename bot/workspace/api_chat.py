@@ -58,12 +58,13 @@ def _slack_files(part: Any) -> Iterator[str]:
 
 
 def _can_be_shown(call: Call, file_id: str) -> bool:
-    """Whether the app may show the file: an upload of its own that is complete, and an image."""
+    """Whether the app may show the file: an upload of its own that is complete and seen, and an image."""
     file = call.parts.base.state.files.get(file_id)
     return (
         file is not None
         and file["_app"] == call.app.app_id
         and file["_shared"]
+        and file["_ready_at"] <= call.parts.base.clock.now()
         and file["mimetype"] in ("image/png", "image/jpeg", "image/gif")
     )
 

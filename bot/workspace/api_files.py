@@ -19,6 +19,9 @@ Json = dict[str, Any]
 
 #: Files are kept in memory and in the store; Slack takes up to 1 GB.
 MAX_FILE_BYTES = 20_000_000
+#: A file can be shown in blocks only some time after its upload is complete: Slack looks at it first
+#: (slackapi/python-slack-sdk#1521, slackapi/bolt-js#2115). How long is not published; here it is this long.
+READY_AFTER_S = 2.0
 
 
 @method("files.getUploadURLExternal", scopes=["files:write"], tier=4)
@@ -55,7 +58,9 @@ async def complete_upload(call: Call) -> Json:
         file = state.files.get(str(item.get("id"))) if isinstance(item, dict) else None
         if file is None or file["_app"] != call.app.app_id or file["_data"] is None:
             raise ApiError("file_not_found")
-        files.append({**file, "title": item.get("title") or file["title"], "_shared": True})
+        title = item.get("title") or file["title"]
+        ready = call.parts.base.clock.now() + READY_AFTER_S
+        files.append({**file, "title": title, "_shared": True, "_ready_at": ready})
     channel_id = call.text("channel_id")
     if channel_id:
         call.args["channel"] = channel_id

@@ -22,6 +22,11 @@ CHECKLIST = """# Go live
 - [ ] Home page answers
 - [ ] API answers <!-- id: api -->
 - [ ] Somebody looked at it
+
+## Rollback Plan
+### Rollback Steps
+1. Restore the previous version
+2. Verify rollback
 """
 HOME, API, LOOKED = "before/web/home-page-answers", "before/web/api", "before/web/somebody-looked-at-it"
 
@@ -247,3 +252,15 @@ def test_a_secret_cannot_be_written_into_the_file(tmp_path: Path) -> None:
     told = "\n".join(problems(tmp_path, yaml))
     assert "bearer: must be a secret, written as {secret: name}" in told
     assert "hunter22" not in told
+
+
+def test_a_rollback_step_takes_checks_as_an_item_does_with_the_same_guard(tmp_path: Path) -> None:
+    step = "rollback/verify-rollback"
+    check = 'check: {kind: http, url: "${vars.base_url}/health", expect: {status: 200}}'
+    found = bound(tmp_path, f"{GOOD}  {step}:\n    text: Verify rollback\n    {check}\n")
+    assert found.bindings[step].checks[0].kind == "http"
+    (said,) = problems(tmp_path, f"{GOOD}  {step}:\n    text: Verify it\n    {check}\n")
+    assert said.startswith(f"items/{step}: the item now reads “Verify rollback”")
+    (said,) = problems(tmp_path, f"{GOOD}  rollback/verify-rollbak:\n    text: x\n    {check}\n")
+    assert "did you mean" in said
+    assert step in said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,8 +21,8 @@ from bot.templates import escape
 
 #: Most lines of each kind; a person under pressure reads no more.
 LINES = 6
-#: Longest line and longest words of a person or another system.
-LINE, SAID = 280, 1000
+#: Longest line, longest list in one line, and longest words of a person or another system.
+LINE, LISTED, SAID = 280, 1200, 1000
 #: Spans one can snooze for, in minutes.
 SNOOZES = ((15, "15 minutes"), (60, "1 hour"), (240, "4 hours"))
 
@@ -71,15 +71,19 @@ def draw(
     ):
         if lines:
             listed = "; ".join(shorten(line, LINE) for line in lines[:LINES])
-            blocks.append(words.context(f"*{heading}:* {escape(listed)}"))
+            blocks.append(words.context(f"*{heading}:* {shorten(escape(listed), LISTED)}"))
             said.append(f"{heading}: {listed}.")
     if chart is not None:
-        picture: Block = {"type": "image", "slack_file": {"id": chart.file}, "alt_text": chart.alt[:2000]}
+        picture: Block = {
+            "type": "image",
+            "slack_file": {"id": chart.file},
+            "alt_text": shorten(chart.alt, LISTED),
+        }
         blocks.append(picture)
         said.append(f"Chart: {shorten(chart.alt, 600)}")
-    links = [*finding.links, *((label, url) for label, url in content["links"])][:LINES]
+    links = _links([*finding.links, *((label, url) for label, url in content["links"])])
     if links:
-        blocks.append(words.context(" · ".join(mrkdwn(f"[{label}](<{url}>)") for label, url in links)))
+        blocks.append(words.context(links))
     for line in _states(deployment, trigger, current=current):
         blocks.append(words.section(line))
     if trigger is not None and current and trigger.state.raised and deployment.phase.open:
@@ -104,6 +108,16 @@ def draw_direct(deployment: Deployment, content: Mapping[str, Any], *, link: str
     where = f"\n<{link}|Open the alert>" if link else ""
     blocks = words.paragraphs([f"{said}{where}"])
     return Drawing(blocks=blocks, text=said.replace("*", ""))
+
+
+def _links(links: Sequence[tuple[str, str]]) -> str:
+    """As many as fit, in their order; none is cut."""
+    shown: list[str] = []
+    for label, url in links[:LINES]:
+        link = mrkdwn(f"[{shorten(label, 75)}](<{url}>)")
+        if sum(map(len, shown)) + len(link) <= LISTED:
+            shown.append(link)
+    return " · ".join(shown)
 
 
 def in_figures(finding: TriggerFinding, deployed: datetime | None) -> str:
@@ -152,9 +166,11 @@ def deployed_at(deployment: Deployment, trigger: Trigger | None) -> datetime | N
 
 
 def _mark(trigger: Trigger | None, *, current: bool) -> str:
-    if trigger is None or trigger.state is TriggerState.CLEARED:
+    if trigger is None:
         return "☑️"
     drill = "🧪 Drill · " if trigger.source is Source.DRILL else ""
+    if trigger.state is TriggerState.CLEARED:
+        return f"{drill}☑️"
     return f"{drill}{'🚨' if current and trigger.state is TriggerState.FIRING else '🔶'}"
 
 

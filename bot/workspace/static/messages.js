@@ -107,7 +107,7 @@ export class MessageList {
       grouped ? h("div", { class: "gutter" }, time) : h("div", { class: "gutter" }, avatar(author)),
       h("div", { class: "body" },
         message.ephemeral ? h("div", { class: "only-you" }, "👁 Only visible to you", h("button", { type: "button", class: "link-button", onclick: () => { drop(this.channel, message.ts); changed("messages"); changed("thread"); } }, "Dismiss")) : null,
-        head, entry.content,
+        head, this.origin(message), entry.content,
         problem ? h("div", { class: "message-problem", role: "alert" }, `⚠ ${problem}`) : null,
         this.reactions(message), this.replies(message)),
       message.ephemeral ? null : this.toolbar(message),
@@ -136,6 +136,12 @@ export class MessageList {
   async act(message, action) {
     store.problems.delete(message.ts);
     return post("/client/action", { user: store.me.id, container: { channel: this.channel, ts: message.ts }, ...action });
+  }
+
+  /** A reply that is shown in the channel as well says which thread it belongs to. */
+  origin(message) {
+    if (this.thread || message.subtype !== "thread_broadcast") return null;
+    return h("div", { class: "dim" }, "replied to ", h("button", { type: "button", class: "link-button", onclick: () => this.openThread(message.thread_ts) }, "a thread"));
   }
 
   reactions(message) {
