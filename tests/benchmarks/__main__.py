@@ -16,6 +16,7 @@ from tests.benchmarks.clicks import CLICKS, PEOPLE, TURNS, bare, compare, ours
 from tests.benchmarks.cold_start import cold_start
 from tests.benchmarks.detection import detection
 from tests.benchmarks.production_run import production_run
+from tests.benchmarks.watches import watches
 from tests.postgres import PostgresServer
 
 OLD_EVENTS = 1_000_000
@@ -37,7 +38,7 @@ async def main() -> None:
         finally:
             server.stop()
     print(await cold_start())
-    for line in [*await checks(), *await production_run(), *detection()]:
+    for line in [*await checks(), *await production_run(), *await watches(), *detection()]:
         print(line)
 
 
