@@ -87,6 +87,8 @@ class Judge:
     def __init__(
         self, plan: WatchPlan, taken: Mapping[str, Sequence[Measured]], *, deployed_at: datetime
     ) -> None:
+        #: What it was made for.
+        self.plan = plan
         self._signals = {signal.name: signal for signal in plan.ready}
         self._deployed_at = deployed_at
         self._series: dict[str, _Series] = {}

@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from bot.checks.engine import Engine
@@ -20,6 +20,8 @@ from bot.domain.signals import Form, Measured, Signal, WatchPlan
 from bot.services.ports import Deeds
 from bot.services.verifying import SidecarVerifier
 
+#: A clock that is off by more than this was moved on purpose.
+MOVED = timedelta(minutes=1)
 #: Longest words kept of a look, in characters.
 SAID = 300
 #: Longest a source may take to tell of the past, in seconds.
@@ -114,15 +116,17 @@ class SidecarWatching:
         deployed = deployment.aftermath.deployed
         after = deployed is not None and end > deployed.at
         version = re.escape(deployment.target.version) if after else ANY_VERSION
+        ahead = _ahead(opened.context.now())
         try:
             async with asyncio.timeout(HISTORY_S):
-                return await kind.history(
+                told = await kind.history(
                     _with_window(signal.check, window).params,
                     replace(opened.context, timeout=HISTORY_S),
-                    start=start.timestamp(),
-                    end=end.timestamp(),
+                    start=(start - ahead).timestamp(),
+                    end=(end - ahead).timestamp(),
                     version=version,
                 )
+                return [replace(one, at=one.at + ahead) for one in told]
         except TimeoutError as error:
             raise NoHistory(f"no answer within {HISTORY_S:.0f} s") from error
         except CheckTrouble as trouble:
@@ -172,6 +176,12 @@ class SidecarWatching:
             started_at=deployment.started_at,
         )
         return _Open(way=way, engine=way.engine, context=context)
+
+
+def _ahead(now: datetime) -> timedelta:
+    """How far the bot's clock was moved forward in a rehearsal: sources live in the real time."""
+    apart = now - datetime.now(UTC)
+    return apart if abs(apart) > MOVED else timedelta()
 
 
 def _with_window(spec: CheckSpec, window: float) -> CheckSpec:

@@ -131,6 +131,8 @@ class WatchRunner:
             log.warning("the lease of a watch runs out by itself: %s", error)
 
     async def _step(self, due: Due) -> None:
+        if due.last != self._owner:
+            self._judges.pop(due.deployment_id, None)  # it has not seen what another process has
         async with self._ports.database.read() as tx:
             state = await self._ports.deployments.get(tx, due.deployment_id)
         if state is None or not state.phase.open:
@@ -413,11 +415,13 @@ class WatchRunner:
     # ── small things ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _judge(self, state: Deployment, plan: WatchPlan, deployed_at: datetime) -> Judge:
-        if state.id not in self._judges:
+        """The judge of a deployment; a new one where what is declared has changed."""
+        known = self._judges.get(state.id)
+        if known is None or known.plan is not plan:
             async with self._ports.database.read() as tx:
                 taken = await samples.of(tx, state.id)
-            self._judges[state.id] = Judge(plan, taken, deployed_at=deployed_at)
-        return self._judges[state.id]
+            known = self._judges[state.id] = Judge(plan, taken, deployed_at=deployed_at)
+        return known
 
     async def _append(self, tx: Any, before: Deployment, facts: Sequence[Fact]) -> Deployment:
         after = await self._ports.deployments.append(tx, before, facts)

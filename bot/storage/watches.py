@@ -21,6 +21,8 @@ class Due:
     grid_at: datetime
     #: Whether the deploy was seen, and the baseline taken.
     begun: bool
+    #: The process that looked before; empty for none.
+    last: str = ""
 
 
 async def add(tx: AsyncConnection, deployment_id: int, *, at: datetime) -> None:
@@ -53,7 +55,7 @@ async def claim(
     """Take the watches that are due, those that wait longest first; another process skips them."""
     free = or_(watches.c.leased_until.is_(None), watches.c.leased_until <= at)
     query = (
-        select(watches.c.deployment_id, watches.c.grid_at, watches.c.begun)
+        select(watches.c.deployment_id, watches.c.grid_at, watches.c.begun, watches.c.leased_by)
         .join(deployments, deployments.c.id == watches.c.deployment_id)
         .where(watches.c.ended.is_(False), _due(at), free)
         .order_by(watches.c.next_at)
@@ -61,7 +63,12 @@ async def claim(
         .with_for_update(skip_locked=True, of=watches)
     )
     found = [
-        Due(deployment_id=row.deployment_id, grid_at=row.grid_at, begun=row.begun)
+        Due(
+            deployment_id=row.deployment_id,
+            grid_at=row.grid_at,
+            begun=row.begun,
+            last=row.leased_by or "",
+        )
         for row in await tx.execute(query)
     ]
     if found:
@@ -82,11 +89,11 @@ async def looked(
     begun: bool,
     ended: bool = False,
 ) -> None:
-    """Note when to look again, and give it back."""
+    """Note when to look again, and give it back; who looked stays noted."""
     await tx.execute(
         update(watches)
         .where(watches.c.deployment_id == deployment_id)
-        .values(grid_at=grid_at, next_at=next_at, begun=begun, ended=ended, leased_by=None, leased_until=None)
+        .values(grid_at=grid_at, next_at=next_at, begun=begun, ended=ended, leased_until=None)
     )
 
 

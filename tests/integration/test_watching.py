@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -340,6 +341,29 @@ async def test_two_processes_take_one_sample_each_minute(scene: Scene) -> None:
     async with scene.ports.database.read() as tx:
         taken = (await samples.of(tx, scene.id))["errors"]
     assert len([one for one in taken if one.at > scene.clock.now() - timedelta(minutes=6)]) == 6
+
+
+async def test_what_two_processes_see_by_turns_is_judged_together(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(4)
+    scene.source.now["errors"] = rate(1.6)
+    second = WatchRunner(scene.ports)
+    for turn in range(24):
+        scene.clock.forward(seconds=30)
+        await (second if turn % 4 < 2 else scene.runner).wake()
+    assert await scene.trigger(ERRORS_KEY) is TriggerState.FIRING
+    taken = (await scene.state()).aftermath.triggers[ERRORS_KEY].finding
+    assert taken["samples_bad"] <= taken["samples"]
+
+
+async def test_a_signal_that_is_declared_meanwhile_is_judged_too(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(2)
+    scene.source.written = replace(scene.plan, signals=(*scene.plan.signals, CHECKOUT))
+    await scene.passes(3)
+    assert (await scene.verdict("checkout"))[0] is Verdict.HEALTHY
 
 
 async def test_an_aborted_deployment_is_watched_no_longer(scene: Scene) -> None:
