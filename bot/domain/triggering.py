@@ -149,7 +149,11 @@ def reported(deployment: Deployment, report: Report, *, by: str, at: datetime) -
 
 
 def _anew(trigger: Trigger, report: Report) -> bool:
-    """Whether what was cleared is raised again: somebody asks for it, or it is far worse than it was then."""
+    """Whether what was cleared is raised again: somebody asks for it, it is far worse than it was then, or it
+    was well again, was cleared, and began anew."""
+    began_at = report.finding.began_at
+    if trigger.recovered_at is not None and trigger.cleared_at is not None and began_at is not None:
+        return began_at > trigger.cleared_at
     if report.source in _ASKED and (not report.occurrence or report.occurrence != trigger.occurrence):
         return True
     worst = max(trigger.size, trigger.latest)

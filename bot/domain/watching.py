@@ -141,6 +141,8 @@ class Trigger:
     cleared_at: datetime | None = None
     #: Why it is not this deployment's, or what settled it.
     reason: str = ""
+    #: Since when what the signal does is a new occurrence: it was well again, and cleared, before.
+    anew_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,6 +260,7 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
             updated_at=fact.at,
             occurrence=data.get("occurrence", ""),
             announced_at=fact.at,
+            anew_at=trigger.anew_at if trigger is not None else None,
         )
     if trigger is None:
         return None
@@ -313,6 +316,7 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
                 state=TriggerState.CLEARED,
                 cleared_by=fact.actor,
                 cleared_at=fact.at,
+                anew_at=fact.at if trigger.recovered_at is not None else trigger.anew_at,
                 reason=data["reason"],
             )
     return trigger

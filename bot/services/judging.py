@@ -85,19 +85,26 @@ class Judge:
     """Judges one deployment. Made again from the stored samples after a restart."""
 
     def __init__(
-        self, plan: WatchPlan, taken: Mapping[str, Sequence[Measured]], *, deployed_at: datetime
+        self,
+        plan: WatchPlan,
+        taken: Mapping[str, Sequence[Measured]],
+        *,
+        deployed_at: datetime,
+        anew: Mapping[str, datetime] | None = None,
     ) -> None:
-        #: What it was made for.
-        self.plan = plan
+        #: What it was made for; `anew` says of signals that were bad, well again, and cleared since when
+        #: what they do is new.
+        self.plan, self.anew = plan, dict(anew or {})
         self._signals = {signal.name: signal for signal in plan.ready}
         self._deployed_at = deployed_at
         self._series: dict[str, _Series] = {}
         self._looks: dict[str, list[Measured]] = {}
-        begun_at = deployed_at + timedelta(seconds=plan.grace)
         for name, signal in self._signals.items():
-            samples = taken.get(name, ())
+            begun_at = self.anew.get(name, deployed_at + timedelta(seconds=plan.grace))
             if signal.form is not Form.SERIES:
-                self._looks[name] = [*samples]
+                self._looks[name] = [
+                    one for one in taken.get(name, ()) if one.at <= deployed_at or one.at > begun_at
+                ]
                 continue
             for key in (name, name + FAST):
                 usable = [one for one in taken.get(key, ()) if not _spoilt(one.at, plan)]

@@ -415,12 +415,12 @@ class WatchRunner:
     # ── small things ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _judge(self, state: Deployment, plan: WatchPlan, deployed_at: datetime) -> Judge:
-        """The judge of a deployment; a new one where what is declared has changed."""
-        known = self._judges.get(state.id)
-        if known is None or known.plan is not plan:
+        """The judge of a deployment; a new one where what is declared has changed, or a trigger is over."""
+        known, anew = self._judges.get(state.id), _anew(state, plan)
+        if known is None or known.plan is not plan or known.anew != anew:
             async with self._ports.database.read() as tx:
                 taken = await samples.of(tx, state.id)
-            known = self._judges[state.id] = Judge(plan, taken, deployed_at=deployed_at)
+            known = self._judges[state.id] = Judge(plan, taken, deployed_at=deployed_at, anew=anew)
         return known
 
     async def _append(self, tx: Any, before: Deployment, facts: Sequence[Fact]) -> Deployment:
@@ -468,6 +468,16 @@ async def since_rollback(ports: Ports, state: Deployment) -> dict[str, tuple[str
     async with ports.database.read() as tx:
         judge = Judge(plan, await samples.of(tx, state.id), deployed_at=deployed.at)
     return {label: (verdict.value, said) for label, verdict, said in judge.again(instant)}
+
+
+def _anew(state: Deployment, plan: WatchPlan) -> dict[str, datetime]:
+    """Since when what a signal does is a new occurrence: its trigger was well again, and cleared."""
+    found = {}
+    for signal in plan.ready:
+        trigger = state.aftermath.triggers.get(slugged(signal.trigger))
+        if trigger is not None and trigger.anew_at is not None:
+            found[signal.name] = trigger.anew_at
+    return found
 
 
 def _power(signal: Signal, past: Sequence[Measured], plan: WatchPlan) -> str:

@@ -15,7 +15,7 @@ from bot.domain.monitoring import Measure, Verdict
 from bot.domain.signals import Form, Measured, Signal, WatchPlan
 from bot.domain.verification import Purpose
 from bot.domain.watching import TriggerState
-from bot.services import checking, ending
+from bot.services import alerting, checking, ending
 from bot.services.ports import Ports
 from bot.services.watching import WatchRunner
 from bot.storage import samples
@@ -186,6 +186,37 @@ async def test_a_raised_trigger_stays_whatever_the_metric_does_and_notes_the_rec
     assert trigger.state is TriggerState.FIRING
     assert trigger.recovered_at is not None
     assert "errors" in trigger.recovered
+
+
+async def test_what_was_well_again_and_cleared_is_raised_anew_when_it_comes_back(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["errors"] = rate(4)
+    await scene.passes(5)
+    scene.source.now["errors"] = rate(0.3)
+    await scene.passes(6)
+    seq = (await scene.state()).aftermath.triggers[ERRORS_KEY].seq
+    await alerting.clear(scene.ports, scene.id, seq, user=ANA, reason="A cache was cold", delivery="clear")
+    await scene.passes(5)
+    assert await scene.trigger(ERRORS_KEY) is TriggerState.CLEARED
+    assert (await scene.verdict("errors"))[0] is Verdict.HEALTHY
+    scene.source.now["errors"] = rate(4)
+    cleared_at = scene.clock.now()
+    await scene.passes(8)
+    trigger = (await scene.state()).aftermath.triggers[ERRORS_KEY]
+    assert trigger.state is TriggerState.FIRING
+    assert datetime.fromisoformat(trigger.finding["since"]) > cleared_at
+
+
+async def test_what_is_still_bad_when_it_is_cleared_is_not_raised_again(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["errors"] = rate(4)
+    await scene.passes(5)
+    seq = (await scene.state()).aftermath.triggers[ERRORS_KEY].seq
+    await alerting.clear(scene.ports, scene.id, seq, user=ANA, reason="A known outage", delivery="clear")
+    await scene.passes(10)
+    assert await scene.trigger(ERRORS_KEY) is TriggerState.CLEARED
 
 
 async def test_a_baseline_without_an_error_that_jumps_is_seen(database: Database) -> None:
