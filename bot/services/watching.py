@@ -33,6 +33,7 @@ from bot.storage.watches import Due
 from bot.watch.detector import replay
 from bot.watch.effect import change, levels, worded
 from bot.watch.power import power
+from bot.watch.wording import NAMES
 
 log = logging.getLogger(__name__)
 
@@ -491,6 +492,9 @@ def _power(signal: Signal, past: Sequence[Measured], plan: WatchPlan) -> str:
         interval_s=plan.interval,
         min_change=signal.min_change,
     )
+    name = NAMES[signal.measure].capitalize()
+    if seen.words.startswith(name):
+        return f"{signal.label[:1].upper()}{signal.label[1:]}{seen.words.removeprefix(name)}"
     return f"{signal.label}: {seen.words}"
 
 

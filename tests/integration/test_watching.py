@@ -11,16 +11,17 @@ import pytest
 
 from bot.domain.check import CheckSpec
 from bot.domain.deployment import Deployment, Phase
+from bot.domain.events import Fact
 from bot.domain.monitoring import Measure, Verdict
 from bot.domain.signals import Form, Measured, Signal, WatchPlan
 from bot.domain.verification import Purpose
 from bot.domain.watching import TriggerState
-from bot.services import alerting, checking, ending
+from bot.services import alerting, checking, ending, rolling_back
 from bot.services.ports import Ports
-from bot.services.watching import WatchRunner
+from bot.services.watching import WatchRunner, since_rollback
 from bot.storage import samples
 from bot.storage.database import Database
-from tests.makers import ANA, ManualClock, ScriptedWatching, make_ports, posts_of, start
+from tests.makers import ANA, BEN, ManualClock, ScriptedWatching, make_ports, posts_of, start
 
 Written = Callable[[datetime], Measured]
 
@@ -129,7 +130,7 @@ async def test_what_would_be_seen_is_said_before_go(scene: Scene) -> None:
     watch = (await scene.state()).aftermath.watch
     assert watch is not None
     assert watch.begun_at is None
-    assert any("errors" in line and "min" in line for line in watch.power), watch.power
+    assert any(line.startswith("Errors") and "min" in line for line in watch.power), watch.power
 
 
 async def test_a_clean_deploy_is_healthy_raises_nothing_and_is_told_once_at_the_end(scene: Scene) -> None:
@@ -206,6 +207,41 @@ async def test_what_was_well_again_and_cleared_is_raised_anew_when_it_comes_back
     trigger = (await scene.state()).aftermath.triggers[ERRORS_KEY]
     assert trigger.state is TriggerState.FIRING
     assert datetime.fromisoformat(trigger.finding["since"]) > cleared_at
+
+
+async def test_an_alert_that_resolves_itself_during_the_rollback_stays_and_the_rollback_is_verified(
+    scene: Scene,
+) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["errors"] = rate(5)
+    await scene.passes(4)
+    await rolling_back.start(scene.ports, scene.id, user=ANA, why="One in twenty fails", delivery="back")
+    await scene.passes(1)
+    judged = await since_rollback(scene.ports, await scene.state())
+    assert judged is not None
+    assert judged["errors"][0] in ("inconclusive", "degraded")
+    scene.source.now["errors"] = rate(0.3)
+    scene.clock.forward(minutes=1)
+    state = await scene.state()
+    first = len(state.checklist.items)
+    async with scene.ports.database.write() as tx:
+        done = Fact(
+            kind="item.ticked",
+            actor=BEN,
+            at=scene.clock.now(),
+            data={"item": state.boxes[first].key, "position": first},
+        )
+        await scene.ports.deployments.append(tx, state, [done])
+    await scene.passes(6)
+    state = await scene.state()
+    trigger = state.aftermath.triggers[ERRORS_KEY]
+    assert trigger.state is TriggerState.ACKNOWLEDGED  # by who goes back
+    assert trigger.recovered_at is not None
+    assert state.aftermath.rollback is not None
+    judged = await since_rollback(scene.ports, state)
+    assert judged is not None
+    assert judged["errors"][0] == "healthy", judged
 
 
 async def test_what_is_still_bad_when_it_is_cleared_is_not_raised_again(scene: Scene) -> None:
