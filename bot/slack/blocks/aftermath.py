@@ -56,7 +56,7 @@ def watch(state: Watch | None) -> str:
     if state is None:
         return ""
     if state.begun_at is None:
-        return f"👀 Watch: {' '.join(state.power)}" if state.power else ""
+        return f"👀 Watch: {' '.join(state.power).removesuffix('.')}" if state.power else ""
     over = "" if state.ended_at is None else " (over)"
     said = f"{_MARKS[state.verdict]} Watch{over}: {state.verdict.value}"
     if state.verdict is Verdict.HEALTHY:
