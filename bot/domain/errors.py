@@ -369,6 +369,13 @@ class SlackRefused(DeploybotError):
         super().__init__(f"Slack refused {method} ({code}). {hint}")
 
 
+class LeaseLost(DeploybotError):
+    """Another process has taken over what this one was at."""
+
+    def __init__(self) -> None:
+        super().__init__("another process has taken it over")
+
+
 class NoHistory(DeploybotError):
     """A source that should know the past does not answer."""
 

@@ -151,9 +151,11 @@ def reported(deployment: Deployment, report: Report, *, by: str, at: datetime) -
 def _anew(trigger: Trigger, report: Report) -> bool:
     """Whether what was cleared is raised again: somebody asks for it, it is far worse than it was then, or it
     was well again, was cleared, and began anew."""
-    began_at = report.finding.began_at
-    if trigger.recovered_at is not None and trigger.cleared_at is not None and began_at is not None:
-        return began_at > trigger.cleared_at
+    began_at, cleared_at = report.finding.began_at, trigger.cleared_at
+    # What somebody else raised, or what was well again, says nothing of what the watch sees later.
+    over = trigger.source is not Source.WATCH or trigger.recovered_at is not None
+    if report.source is Source.WATCH and over and began_at is not None and cleared_at is not None:
+        return began_at > cleared_at
     if report.source in _ASKED and (not report.occurrence or report.occurrence != trigger.occurrence):
         return True
     worst = max(trigger.size, trigger.latest)

@@ -17,6 +17,8 @@ from bot.watch.effect import Change, change, figures, levels, worded
 FAST = "@fast"
 #: Judged samples in a row that are well again before a signal is said to have recovered.
 CALM = 3
+#: So much worse than since the beginning, and the newest samples are shown instead of all of them.
+FASTER = 1.5
 #: Failures of a probe in a row that raise its trigger.
 IN_A_ROW = 2
 
@@ -79,6 +81,11 @@ class _Series:
             [sample_of(one, self.deployed_at) for one in self.before],
             [sample_of(one, self.deployed_at) for one in later],
         )
+
+    def lately(self) -> Change | None:
+        """The newest samples alone, as many as a recovery takes; None for fewer."""
+        judged = [one for one in self.after if one.value is not None]
+        return self.changed(judged[-CALM].at) if len(judged) > CALM else None
 
 
 class Judge:
@@ -167,8 +174,10 @@ class Judge:
                     before=series.before,
                     deployed_at=self._deployed_at,
                 )
+                # A sample's window must not reach back to what was before.
+                begin = instant + timedelta(seconds=self.plan.interval)
                 for one in series.after:
-                    if one.at > instant:
+                    if one.at > begin:
                         later.see(one)
                 if later.reading is None:
                     judged.append((signal.label, Verdict.INCONCLUSIVE, "no sample since the last step"))
@@ -200,6 +209,13 @@ class Judge:
         found = alarming.reading
         since = self._deployed_at + timedelta(seconds=found.since or 0.0)
         moved = alarming.changed(since) or alarming.changed()
+        lately = alarming.lately()
+        if (
+            moved is not None
+            and lately is not None
+            and lately.after - lately.before > FASTER * (moved.after - moved.before)
+        ):
+            moved = lately  # it gets worse: what it is now counts, not what it was on the way
         said = figures(moved) if moved is not None else found.why
         later = [one for one in alarming.after if one.at >= since and one.value is not None]
         finding = Finding(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from bot.checks.engine import Engine
 from bot.checks.kind import CheckTrouble, Context
-from bot.checks.kinds.signal import ANY_VERSION
+from bot.checks.kinds.signal import ANY_VERSION, exactly
 from bot.domain.check import CheckSpec, Evidence, Observation, Outcome
 from bot.domain.deployment import Deployment
 from bot.domain.errors import NoHistory
@@ -115,7 +114,8 @@ class SidecarWatching:
         opened = await self._opened(deployment)
         deployed = deployment.aftermath.deployed
         after = deployed is not None and end > deployed.at
-        version = re.escape(deployment.target.version) if after else ANY_VERSION
+        back = deployment.aftermath.rollback is not None
+        version = exactly(deployment.target.version) if after and not back else ANY_VERSION
         ahead = _ahead(opened.context.now())
         try:
             async with asyncio.timeout(HISTORY_S):

@@ -88,7 +88,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
             state = await ports.deployments.begin(tx, deployment_id, begin(name=name))
             planned = [(uuid.uuid4().hex, post) for post in ports.layout.plan(state)]
             await posts.add(tx, planned, deployment_id=state.id, channel=state.channel, at=now)
-            if plan.ready:
+            if plan.signals:
                 await watches.add(tx, state.id, at=now)
             await deliveries.add(tx, request.delivery, at=now, deployment_id=state.id)
     except IntegrityError:

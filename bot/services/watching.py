@@ -8,11 +8,13 @@ lease keeps two processes from looking at the same deployment.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from bot.domain import watching
@@ -24,7 +26,7 @@ from bot.domain.monitoring import Measure, Verdict
 from bot.domain.post import PlannedPost
 from bot.domain.signals import Form, Measured, Signal, WatchPlan
 from bot.domain.triggering import TriggerFinding
-from bot.domain.watching import Source
+from bot.domain.watching import Judged, Source
 from bot.services import alerting
 from bot.services.judging import FAST, Finding, Judge, Opinion, sample_of
 from bot.services.ports import Ports
@@ -41,6 +43,8 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=60)
 #: Deployments looked at at once, and claimed at a time.
 AT_ONCE, CLAIMED = 20, 200
+#: Longest look at one deployment in seconds: within the lease.
+STEP_S = 48.0
 #: Wait after trouble.
 TROUBLE = timedelta(seconds=10)
 #: How often what the watch would see is worked out anew before the deploy.
@@ -56,13 +60,17 @@ YESTERDAY = timedelta(minutes=10)
 
 
 class WatchRunner:
-    """Looks at every watch that is due whenever it is woken."""
+    """Looks at every watch that is due whenever it is woken; none waits for another."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._owner = uuid.uuid4().hex
         self._judges: dict[int, Judge] = {}
-        self._looking = asyncio.Lock()
+        #: What was worked out before the deploy: when, and which series cannot be asked for back in time.
+        self._prepared: dict[int, tuple[datetime, tuple[Signal, ...]]] = {}
+        self._under_way: dict[int, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._claiming = asyncio.Lock()
 
     async def start(self) -> None:
         """Begin. On SQLite nobody else can be holding what a process before held."""
@@ -71,65 +79,71 @@ class WatchRunner:
                 await watches.give_back(tx, owner=None)
 
     async def stop(self) -> None:
-        """Give back what is held."""
-        async with self._ports.database.write() as tx:
-            await watches.give_back(tx, owner=self._owner)
+        """Stop looking, and give back what is held."""
+        for task in self._under_way.values():
+            task.cancel()
+        await self.settled()
+        with contextlib.suppress(DeploybotError):
+            async with self._ports.database.write() as tx:
+                await watches.give_back(tx, owner=self._owner)
         for deployment_id in list(self._judges):
             await self._forget(deployment_id)
 
     async def wake(self) -> None:
-        """Look at what is due. Never raises: trouble is for the next time."""
-        if self._looking.locked():
+        """Begin to look at what is due. Never raises: trouble is for the next time."""
+        if self._claiming.locked():
             return
-        async with self._looking:
+        async with self._claiming:
             try:
-                await self._look()
+                await self._claim()
             except DeploybotError as error:
                 log.warning("cannot see which watches are due: %s", error)
             except Exception:
                 log.exception("looking for watches that are due failed")
 
-    async def _look(self) -> None:
+    async def settled(self) -> None:
+        """Wait until everything that was begun has been looked at."""
+        while self._under_way:
+            await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def _claim(self) -> None:
         now = self._ports.clock.now()
         async with self._ports.database.read() as tx:
             if not await watches.any_due(tx, at=now):
                 return
-        places = asyncio.Semaphore(AT_ONCE)
+        most = CLAIMED - len(self._under_way)
+        async with self._ports.database.write() as tx:
+            found = await watches.claim(tx, owner=self._owner, at=now, until=now + LEASE, most=most)
+        for due in found:
+            if due.deployment_id in self._under_way:
+                continue  # it has outlived its lease; what it writes will be refused
+            task = asyncio.create_task(self._serve(due), name=f"watch {due.deployment_id}")
+            self._under_way[due.deployment_id] = task
+            task.add_done_callback(partial(self._done, due.deployment_id))
 
-        async def one(watch: Due) -> None:
-            async with places:
-                await self._serve(watch)
-
-        due: Sequence[Due] = ()
-        while not due or len(due) == CLAIMED:
-            async with self._ports.database.write() as tx:
-                due = await watches.claim(tx, owner=self._owner, at=now, until=now + LEASE, most=CLAIMED)
-            if not due:
-                return
-            await asyncio.gather(*map(one, due))
+    def _done(self, deployment_id: int, _: asyncio.Task[None]) -> None:
+        self._under_way.pop(deployment_id, None)
 
     async def _serve(self, due: Due) -> None:
         try:
-            await self._step(due)
-        except DeploybotError as error:
-            log.warning("the watch over deployment %s waits: %s", due.deployment_id, error)
+            async with self._places, asyncio.timeout(STEP_S):
+                await self._step(due)
+        except (DeploybotError, TimeoutError) as error:
+            why = str(error) or f"it took longer than {STEP_S:.0f} s"
+            log.warning("the watch over deployment %s waits: %s", due.deployment_id, why)
             await self._later(due)
         except Exception:
             log.exception("watching deployment %s failed", due.deployment_id)
             await self._later(due)
 
     async def _later(self, due: Due) -> None:
-        try:
+        """Try again soon. What the judge has seen may not be stored: it is made again."""
+        self._judges.pop(due.deployment_id, None)
+        with contextlib.suppress(DeploybotError):
             async with self._ports.database.write() as tx:
-                await watches.looked(
-                    tx,
-                    due.deployment_id,
-                    grid_at=due.grid_at,
-                    next_at=self._ports.clock.now() + TROUBLE,
-                    begun=due.begun,
+                await watches.postpone(
+                    tx, due.deployment_id, owner=self._owner, until=self._ports.clock.now() + TROUBLE
                 )
-        except DeploybotError as error:
-            log.warning("the lease of a watch runs out by itself: %s", error)
 
     async def _step(self, due: Due) -> None:
         if due.last != self._owner:
@@ -147,7 +161,7 @@ class WatchRunner:
             environment=target.environment,
         )
         if not plan.ready:
-            await self._end(due)
+            await self._idle(due, state, plan)
         elif state.aftermath.deployed is None:
             await self._prepare(due, state, plan)
         elif not due.begun:
@@ -155,33 +169,68 @@ class WatchRunner:
         else:
             await self._sample(due, state, plan)
 
+    async def _idle(self, due: Due, state: Deployment, plan: WatchPlan) -> None:
+        """Nothing can be watched now: say so where something was, and look again; a file may be mended."""
+        now, watch = self._ports.clock.now(), state.aftermath.watch
+        missing = next((signal.missing for signal in plan.signals if signal.missing), ())
+        said = f"not set up: fill in {', '.join(missing)}" if missing else "nothing is declared to be watched"
+        async with self._ports.database.write() as tx:
+            before = await self._ports.deployments.get(tx, state.id, locked=True)
+            if before is not None and before.phase.open and watch is not None and watch.running:
+                lost = Judged(verdict=Verdict.INCONCLUSIVE, said=said)
+                news = {name: lost for name in watch.labels if watch.judged.get(name) != lost}
+                if news:
+                    await self._append(tx, before, [watching.judged(news, at=now)])
+            next_at = now + (timedelta(seconds=plan.interval) if due.begun else PREPARE_EVERY)
+            await watches.looked(
+                tx, state.id, owner=self._owner, grid_at=now, next_at=next_at, begun=due.begun
+            )
+        self._judges.pop(state.id, None)
+
     # ── before the deploy ────────────────────────────────────────────────────────────────────────────────
 
     async def _prepare(self, due: Due, state: Deployment, plan: WatchPlan) -> None:
         """Measure what cannot be asked for later, and say what the watch would see at this traffic."""
         now = self._ports.clock.now()
-        taken, told = [], []
-        for signal in plan.ready:
-            try:
-                past = await self._past(state, signal, plan, end=now, window=plan.interval)
-            except NoHistory as error:
-                told.append(f"{signal.label}: no baseline yet, {error}")
-                continue
-            if past:
-                told.append(_power(signal, past, plan))
-            elif signal.form is not Form.PROBE:
-                measured = await self._ports.watching.measure(state, signal, window=plan.interval)
-                taken.append((signal.name, measured))
+        at, unasked = self._prepared.get(state.id, (None, ()))
+        told: list[str] | None = None
+        looked_at: list[Signal] = list(unasked)
+        if at is None or now - at >= PREPARE_EVERY:
+            told, unasked = await self._foresee(state, plan, now)
+            self._prepared[state.id] = (now, unasked)
+            looked_at = [*unasked, *(one for one in plan.ready if one.form is Form.FINDINGS)]
+        looks = [self._ports.watching.measure(state, one, window=plan.interval) for one in looked_at]
+        taken = list(zip([one.name for one in looked_at], await asyncio.gather(*looks), strict=True))
         labels = {signal.name: signal.label for signal in plan.ready}
         async with self._ports.database.write() as tx:
             before = await self._ports.deployments.get(tx, state.id, locked=True)
             await samples.add(tx, state.id, taken)
             watch = before.aftermath.watch if before is not None else None
-            if before is not None and before.phase.open and (watch is None or watch.power != tuple(told)):
-                await self._append(tx, before, [watching.prepared(labels=labels, power=told, at=now)])
-            next_at = now + (timedelta(seconds=plan.interval) if taken else PREPARE_EVERY)
-            await watches.looked(tx, state.id, grid_at=now, next_at=next_at, begun=False)
-        self._ports.bell.ring()
+            news = told is not None and (watch is None or watch.power != tuple(told))
+            if before is not None and before.phase.open and news:
+                await self._append(tx, before, [watching.prepared(labels=labels, power=told or (), at=now)])
+            next_at = now + (timedelta(seconds=plan.interval) if unasked else PREPARE_EVERY)
+            await watches.looked(tx, state.id, owner=self._owner, grid_at=now, next_at=next_at, begun=False)
+        if news:
+            self._ports.bell.ring()
+
+    async def _foresee(
+        self, state: Deployment, plan: WatchPlan, now: datetime
+    ) -> tuple[list[str], tuple[Signal, ...]]:
+        """What could be seen at this traffic, and the series whose past nobody keeps."""
+        told, unasked = [], []
+        series = [signal for signal in plan.ready if signal.form is Form.SERIES]
+        asked = [self._past(state, one, plan, end=now, window=plan.interval) for one in series]
+        for signal, past in zip(series, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+            if isinstance(past, NoHistory):
+                told.append(f"{signal.label}: no baseline yet, {past}")
+            elif isinstance(past, BaseException):
+                raise past
+            elif past:
+                told.append(_power(signal, past, plan))
+            else:
+                unasked.append(signal)
+        return told, tuple(unasked)
 
     async def _past(
         self, state: Deployment, signal: Signal, plan: WatchPlan, *, end: datetime, window: float
@@ -206,15 +255,18 @@ class WatchRunner:
                 await self._append(
                     tx, before, [watching.begun(labels=labels, until=until, at=self._ports.clock.now())]
                 )
-            await watches.looked(tx, state.id, grid_at=grid_at, next_at=grid_at, begun=True)
+            await watches.looked(
+                tx, state.id, owner=self._owner, grid_at=grid_at, next_at=grid_at, begun=True
+            )
         self._judges.pop(state.id, None)
+        self._prepared.pop(state.id, None)
         self._ports.bell.ring()
 
     # ── after it ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _sample(self, due: Due, state: Deployment, plan: WatchPlan) -> None:
         now = self._ports.clock.now()
-        deployed, watch = state.aftermath.deployed, state.aftermath.watch
+        deployed = state.aftermath.deployed
         assert deployed is not None
         judge = await self._judge(state, plan, deployed.at)
         if now >= due.grid_at and judge.without_baseline():
@@ -234,11 +286,10 @@ class WatchRunner:
                 taken.append((signal.name + FAST, one))
         for name, one in taken:
             judge.see(name, one)
-        over = watch is not None and watch.until is not None and now >= watch.until
         next_at = grid_at
         if judge.suspicious():
             next_at = min(grid_at, now + timedelta(seconds=plan.fast))
-        await self._keep(state, plan, judge, taken, grid_at=grid_at, next_at=next_at, over=over)
+        await self._keep(state, plan, judge, taken, grid_at=grid_at, next_at=next_at)
 
     async def _catch_up(
         self, state: Deployment, plan: WatchPlan, judge: Judge, deployed_at: datetime
@@ -253,14 +304,23 @@ class WatchRunner:
     async def _baseline(
         self, state: Deployment, plan: WatchPlan, signals: Sequence[Signal], deployed_at: datetime
     ) -> list[tuple[str, Measured]]:
+        asked = [
+            (signal, key, window)
+            for signal in signals
+            if signal.form is Form.SERIES
+            for key, window in ((signal.name, plan.interval), (signal.name + FAST, plan.fast))
+        ]
+        answers = await asyncio.gather(
+            *(self._past(state, one, plan, end=deployed_at, window=window) for one, _, window in asked),
+            return_exceptions=True,
+        )
         taken: list[tuple[str, Measured]] = []
-        for signal in signals:
-            for key, window in ((signal.name, plan.interval), (signal.name + FAST, plan.fast)):
-                try:
-                    past = await self._past(state, signal, plan, end=deployed_at, window=window)
-                except NoHistory as error:
-                    log.warning("no baseline of %s of %s yet: %s", signal.name, state.name, error)
-                    continue
+        for (signal, key, _), past in zip(asked, answers, strict=True):
+            if isinstance(past, NoHistory):
+                log.warning("no baseline of %s of %s yet: %s", signal.name, state.name, past)
+            elif isinstance(past, BaseException):
+                raise past
+            else:
                 taken.extend((key, one) for one in past if one.at <= deployed_at)
         return taken
 
@@ -294,15 +354,19 @@ class WatchRunner:
         *,
         grid_at: datetime,
         next_at: datetime,
-        over: bool,
     ) -> None:
-        """Write down what was seen and what it means, then raise what follows from it."""
+        """Write down what was seen and what it means, then raise what follows from it.
+
+        The last look raises first and ends then: an alert is not lost to a process that dies between.
+        """
         now, opinions = self._ports.clock.now(), judge.opinions()
         facts: list[Fact] = []
+        over = False
         async with self._ports.database.write() as tx:
             await samples.add(tx, state.id, taken)
             before = await self._ports.deployments.get(tx, state.id, locked=True)
             if before is not None and before.phase.open:
+                over = _over(before, now)
                 known = before.aftermath.watch.judged if before.aftermath.watch is not None else {}
                 news = {
                     name: opinion.judged
@@ -311,21 +375,42 @@ class WatchRunner:
                     or (known[name].verdict, known[name].pending)
                     != (opinion.judged.verdict, opinion.judged.pending)
                 }
-                if over:
-                    news = {name: opinion.judged for name, opinion in opinions.items()}
                 facts = [watching.judged(news, at=now)] if news else []
-                if over:
-                    facts.append(watching.ended(at=now))
                 if facts:
-                    after = await self._append(tx, before, facts)
-                    if over:
-                        await self._tell(tx, after, now)
-            await watches.looked(tx, state.id, grid_at=grid_at, next_at=next_at, begun=True, ended=over)
+                    await self._append(tx, before, facts)
+            if not over:
+                await watches.looked(
+                    tx, state.id, owner=self._owner, grid_at=grid_at, next_at=next_at, begun=True
+                )
         await self._raise(state, plan, judge, opinions)
         if over:
-            await self._forget(state.id)
-        if facts:
+            await self._conclude(state.id, opinions, grid_at=grid_at, next_at=next_at)
+        if facts or over:
             self._ports.bell.ring()
+
+    async def _conclude(
+        self, deployment_id: int, opinions: Mapping[str, Opinion], *, grid_at: datetime, next_at: datetime
+    ) -> None:
+        """End the watch, unless somebody wanted it longer meanwhile."""
+        now = self._ports.clock.now()
+        async with self._ports.database.write() as tx:
+            before = await self._ports.deployments.get(tx, deployment_id, locked=True)
+            over = before is not None and before.phase.open and _over(before, now)
+            if before is not None and over:
+                news = {name: opinion.judged for name, opinion in opinions.items()}
+                facts = [watching.judged(news, at=now), watching.ended(at=now)]
+                await self._tell(tx, await self._append(tx, before, facts), now)
+            await watches.looked(
+                tx,
+                deployment_id,
+                owner=self._owner,
+                grid_at=grid_at,
+                next_at=next_at,
+                begun=True,
+                ended=over,
+            )
+        if over:
+            await self._forget(deployment_id)
 
     async def _raise(
         self, state: Deployment, plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]
@@ -338,19 +423,23 @@ class WatchRunner:
             ]
             if not found:
                 continue
-            found.sort(key=lambda opinion: opinion.finding.since if opinion.finding else state.started_at)
-            key, first = slugged(trigger), found[0].finding
-            assert first is not None
+            key = slugged(trigger)
             known = state.aftermath.triggers.get(key)
-            if all(opinion.recovered for opinion in found):
-                if known is not None and known.recovered_at is None:
+            shown = known.finding if known is not None and known.state.raised else {}
+            on_screen = str(shown.get("signal", "")).removesuffix(FAST)
+            findings = sorted(
+                (opinion.finding for opinion in found if opinion.finding is not None),
+                key=lambda one: (one.signal.name != on_screen, one.since),
+            )
+            first = findings[0]
+            if known is not None and all(opinion.recovered for opinion in found):
+                if known.recovered_at is None:
                     await alerting.recovered(self._ports, state.id, key=key, said=found[0].recovered)
                 continue
-            shown = known.finding if known is not None else {}
-            told = finding_of(
-                first, plan, others=[one.finding.said for one in found[1:] if one.finding is not None]
-            )
-            if known is None:
+            told = finding_of(first, plan, others=[one.said for one in findings[1:]])
+            if known is not None and known.cleared_at is not None and first.since <= known.cleared_at:
+                unchanged, contradicting = [], []  # cleared as what it is: nothing is announced
+            elif not shown:
                 unchanged, contradicting = (
                     _unchanged(plan, judge, opinions),
                     await self._yesterday(state, first, plan),
@@ -365,8 +454,11 @@ class WatchRunner:
                 title=trigger,
                 source=Source.WATCH,
                 finding=told,
-                # What somebody else raised is shown with our numbers, and not announced again for them.
-                size=first.size if known is None or known.source is Source.WATCH else known.size,
+                # Sizes are compared within a signal: what somebody else raised, or another signal, is shown
+                # with these numbers and not announced again for them.
+                size=first.size
+                if known is None or not shown or first.signal.name == on_screen
+                else known.size,
             )
 
     async def _yesterday(self, state: Deployment, found: Finding, plan: WatchPlan) -> list[str]:
@@ -434,6 +526,7 @@ class WatchRunner:
             await watches.looked(
                 tx,
                 due.deployment_id,
+                owner=self._owner,
                 grid_at=due.grid_at,
                 next_at=due.grid_at,
                 begun=due.begun,
@@ -443,6 +536,7 @@ class WatchRunner:
 
     async def _forget(self, deployment_id: int) -> None:
         self._judges.pop(deployment_id, None)
+        self._prepared.pop(deployment_id, None)
         await self._ports.watching.forget(deployment_id)
 
 
@@ -469,6 +563,12 @@ async def since_rollback(ports: Ports, state: Deployment) -> dict[str, tuple[str
     async with ports.database.read() as tx:
         judge = Judge(plan, await samples.of(tx, state.id), deployed_at=deployed.at)
     return {label: (verdict.value, said) for label, verdict, said in judge.again(instant)}
+
+
+def _over(state: Deployment, now: datetime) -> bool:
+    """Whether it has been watched for as long as was wanted."""
+    watch = state.aftermath.watch
+    return watch is not None and watch.running and watch.until is not None and now >= watch.until
 
 
 def _anew(state: Deployment, plan: WatchPlan) -> dict[str, datetime]:

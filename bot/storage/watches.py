@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.domain.errors import LeaseLost
 from bot.storage.schema import deployments, watches
 
 
@@ -44,9 +45,9 @@ async def any_due(tx: AsyncConnection, *, at: datetime) -> bool:
 
 def _due(at: datetime) -> ColumnElement[bool]:
     """Its time has come, or the deploy that it waits for."""
-    return or_(
-        watches.c.next_at <= at, and_(watches.c.begun.is_(False), deployments.c.deployed_at.is_not(None))
-    )
+    seen = watches.c.grid_at > deployments.c.deployed_at
+    live = and_(watches.c.begun.is_(False), deployments.c.deployed_at.is_not(None), not_(seen))
+    return or_(watches.c.next_at <= at, live)
 
 
 async def claim(
@@ -84,16 +85,31 @@ async def looked(
     tx: AsyncConnection,
     deployment_id: int,
     *,
+    owner: str,
     grid_at: datetime,
     next_at: datetime,
     begun: bool,
     ended: bool = False,
 ) -> None:
-    """Note when to look again, and give it back; who looked stays noted."""
+    """Note when to look again, and give it back; who looked stays noted.
+
+    Raises LeaseLost where another process has taken it: what this one saw is to be rolled back.
+    """
+    noted = await tx.execute(
+        update(watches)
+        .where(watches.c.deployment_id == deployment_id, watches.c.leased_by == owner)
+        .values(grid_at=grid_at, next_at=next_at, begun=begun, ended=ended, leased_until=None)
+    )
+    if not noted.rowcount:
+        raise LeaseLost
+
+
+async def postpone(tx: AsyncConnection, deployment_id: int, *, owner: str, until: datetime) -> None:
+    """Look again then; nothing else changes, and nothing at all where another process has taken it."""
     await tx.execute(
         update(watches)
-        .where(watches.c.deployment_id == deployment_id)
-        .values(grid_at=grid_at, next_at=next_at, begun=begun, ended=ended, leased_until=None)
+        .where(watches.c.deployment_id == deployment_id, watches.c.leased_by == owner)
+        .values(next_at=until, leased_until=None)
     )
 
 

@@ -83,7 +83,8 @@ class Reading:
     seen: int
     #: Of these, past the floors and worse than all before the deploy.
     bad: int
-    #: Judged samples in a row, up to now, that were not bad: how long it has been well again.
+    #: Judged samples in a row, up to now, that were neither bad nor past the floors: how long it has been
+    #: well again.
     calm: int
 
 
@@ -145,7 +146,7 @@ class Detector:
         evidence = self.evidence(value, sample.count)
         bad, seen = evidence >= 0, len(self._values)
         self._bad += bad
-        self._calm = 0 if bad else self._calm + 1
+        self._calm = 0 if bad or value >= baseline.matters else self._calm + 1
         if self._past_at is None and value >= baseline.matters:
             self._past_at = sample.at
         if bad and self._sum == 0:

@@ -58,6 +58,7 @@ class Scene:
         async with asyncio.timeout(within):
             while True:
                 await self.runner.wake()
+                await self.runner.settled()
                 state = await self.state()
                 if met(state):
                     return state

@@ -73,6 +73,12 @@ def nothing(said: str) -> Written:
     return lambda at: Measured(at=at, value=None, said=said)
 
 
+async def looks(runner: WatchRunner) -> None:
+    """It looks at everything that is due."""
+    await runner.wake()
+    await runner.settled()
+
+
 class Scene:
     """A deployment of Ana's that is watched, and a clock to move."""
 
@@ -89,17 +95,17 @@ class Scene:
 
     async def starts(self) -> None:
         self.id = (await start(self.ports)).id
-        await self.runner.wake()
+        await looks(self.runner)
 
     async def goes_live(self) -> None:
         self.live_at = self.clock.now()
         await checking.conclude(self.ports, self.id, Purpose.GO, user=ANA, delivery="go")
-        await self.runner.wake()
+        await looks(self.runner)
 
     async def passes(self, minutes: float, *, step: float = 15) -> None:
         for _ in range(round(minutes * 60 / step)):
             self.clock.forward(seconds=step)
-            await self.runner.wake()
+            await looks(self.runner)
 
     async def state(self) -> Deployment:
         async with self.ports.database.read() as tx:
@@ -341,7 +347,7 @@ async def test_a_restart_in_the_middle_goes_on_and_asks_for_what_it_missed(scene
     scene.clock.forward(minutes=10)
     scene.runner = WatchRunner(scene.ports)
     await scene.runner.start()
-    await scene.runner.wake()
+    await looks(scene.runner)
     trigger = (await scene.state()).aftermath.triggers[ERRORS_KEY]
     since = datetime.fromisoformat(trigger.finding["since"])
     assert since - scene.live_at <= timedelta(minutes=5)
@@ -403,8 +409,8 @@ async def test_two_processes_take_one_sample_each_minute(scene: Scene) -> None:
     second = WatchRunner(scene.ports)
     for _ in range(12):
         scene.clock.forward(seconds=30)
-        await scene.runner.wake()
-        await second.wake()
+        await looks(scene.runner)
+        await looks(second)
     async with scene.ports.database.read() as tx:
         taken = (await samples.of(tx, scene.id))["errors"]
     assert len([one for one in taken if one.at > scene.clock.now() - timedelta(minutes=6)]) == 6
@@ -418,7 +424,7 @@ async def test_what_two_processes_see_by_turns_is_judged_together(scene: Scene) 
     second = WatchRunner(scene.ports)
     for turn in range(24):
         scene.clock.forward(seconds=30)
-        await (second if turn % 4 < 2 else scene.runner).wake()
+        await looks(second if turn % 4 < 2 else scene.runner)
     assert await scene.trigger(ERRORS_KEY) is TriggerState.FIRING
     taken = (await scene.state()).aftermath.triggers[ERRORS_KEY].finding
     assert taken["samples_bad"] <= taken["samples"]

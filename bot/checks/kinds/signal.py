@@ -23,8 +23,18 @@ from bot.domain.signals import Measured
 
 #: Stand in queries for the window of one sample, and for the version that is looked at.
 INTERVAL, VERSION = "$interval", "$version"
+#: What stands in a regular expression for itself.
+_PLAIN = re.compile(r"[^\w-]")
 #: What a query says of versions before the deploy, and once it is rolled back.
 ANY_VERSION = ".*"
+
+
+def exactly(version: str) -> str:
+    """A regular expression for this version alone, fit for a PromQL string.
+
+    Each special character stands in a class of its own: a backslash would be PromQL's own escape.
+    """
+    return _PLAIN.sub(lambda found: "." if found[0] in "^\\]\"'`" else f"[{found[0]}]", version)
 
 
 class PrometheusParams(Login):
@@ -68,7 +78,7 @@ class PrometheusSignal(Kind[PrometheusParams]):
     async def observe(self, params: PrometheusParams, context: Context) -> Observation:
         """The value now. Raises NoData without series, samples or traffic, Broken for a bad query."""
         prometheus = Prometheus(context, params.url, params)
-        version = re.escape(context.version) or ANY_VERSION
+        version = exactly(context.version) or ANY_VERSION
         query, count = params.filled(params.query, version), None
         if params.count:
             found, counted = await asyncio.gather(
