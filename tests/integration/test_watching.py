@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +15,9 @@ from bot.domain.deployment import Deployment, Phase
 from bot.domain.events import Fact
 from bot.domain.monitoring import Measure, Verdict
 from bot.domain.signals import Form, Measured, Signal, WatchPlan
+from bot.domain.triggering import TriggerFinding
 from bot.domain.verification import Purpose
-from bot.domain.watching import TriggerState
+from bot.domain.watching import Source, TriggerState
 from bot.services import alerting, checking, ending, rolling_back
 from bot.services.ports import Ports
 from bot.services.watching import WatchRunner, since_rollback
@@ -437,6 +439,123 @@ async def test_a_signal_that_is_declared_meanwhile_is_judged_too(scene: Scene) -
     scene.source.written = replace(scene.plan, signals=(*scene.plan.signals, CHECKOUT))
     await scene.passes(3)
     assert (await scene.verdict("checkout"))[0] is Verdict.HEALTHY
+
+
+async def test_a_shift_too_small_for_one_sample_to_show_is_raised_as_well(scene: Scene) -> None:
+    def wide(level: float) -> Written:
+        return lambda at: Measured(at=at, value=level * random.Random(at.timestamp()).uniform(0.7, 1.5))
+
+    scene.source.past["latency"] = scene.source.now["latency"] = wide(120)
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["latency"] = wide(170)
+    await scene.passes(40)
+    trigger = (await scene.state()).aftermath.triggers[LATENCY_KEY]
+    assert trigger.state is TriggerState.FIRING
+    assert trigger.recovered_at is None
+
+
+async def test_one_source_that_hangs_holds_up_no_other_deployment(scene: Scene) -> None:
+    await scene.starts()
+    first = scene.id
+    other = await start(scene.ports, service="payments", version="v2")
+    await checking.conclude(scene.ports, other.id, Purpose.GO, user=ANA, delivery="go-other")
+    await scene.goes_live()
+    gate = asyncio.Event()
+    measure = scene.source.measure
+    looked: list[int] = []
+
+    class Hanging(ScriptedWatching):
+        async def measure(self, deployment: Deployment, signal: Signal, *, window: float) -> Measured:
+            if deployment.id == first:
+                await gate.wait()
+            looked.append(deployment.id)
+            return await measure(deployment, signal, window=window)
+
+    hanging = Hanging(scene.plan, clock=scene.clock)
+    hanging.past = scene.source.past
+    runner = WatchRunner(replace(scene.ports, watching=hanging))
+    for _ in range(4):
+        scene.clock.forward(seconds=60)
+        await runner.wake()
+        for _ in range(100):
+            await asyncio.sleep(0.005)
+    assert looked.count(other.id) >= 6
+    assert first not in looked
+    gate.set()
+    await runner.settled()
+    await runner.stop()
+
+
+async def test_a_watch_that_is_prolonged_during_its_last_look_goes_on(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(59)
+    measure = scene.source.now["errors"]
+    asked: list[asyncio.Task[Deployment]] = []
+
+    def prolonged(at: datetime) -> Measured:
+        if not asked:
+            wish = alerting.watch_longer(scene.ports, scene.id, user=BEN, delivery="longer")
+            asked.append(asyncio.get_running_loop().create_task(wish))
+        return measure(at)
+
+    scene.source.now["errors"] = prolonged
+    scene.clock.forward(minutes=1)
+    await looks(scene.runner)
+    await asked[0]
+    await scene.passes(2)
+    watch = (await scene.state()).aftermath.watch
+    assert watch is not None
+    assert watch.running
+
+
+async def test_what_is_not_set_up_for_a_while_is_inconclusive_and_goes_on_when_it_is(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(4)
+    unset = tuple(replace(signal, missing=("vars.prometheus_url",)) for signal in scene.plan.signals)
+    scene.source.written = replace(scene.plan, signals=unset)
+    await scene.passes(2)
+    verdict, said = await scene.verdict("errors")
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "vars.prometheus_url" in said
+    scene.source.written = scene.plan
+    scene.source.now["errors"] = rate(5)
+    await scene.passes(5)
+    assert await scene.trigger(ERRORS_KEY) is TriggerState.FIRING
+
+
+async def test_what_alertmanager_raised_and_somebody_cleared_mutes_nothing_the_watch_sees_later(
+    scene: Scene,
+) -> None:
+    await scene.starts()
+    raised = await alerting.report(
+        scene.ports,
+        scene.id,
+        key=ERRORS_KEY,
+        title=ERRORS.trigger,
+        source=Source.ALERTMANAGER,
+        finding=TriggerFinding(said="a load test"),
+        size=2.0,
+    )
+    seq = raised.aftermath.triggers[ERRORS_KEY].seq
+    await alerting.clear(scene.ports, scene.id, seq, user=ANA, reason="A load test", delivery="clear")
+    scene.clock.forward(minutes=5)
+    await scene.goes_live()
+    scene.source.now["errors"] = rate(20)
+    await scene.passes(4)
+    assert await scene.trigger(ERRORS_KEY) is TriggerState.FIRING
+
+
+async def test_what_gets_much_worse_is_announced_again_soon(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    scene.source.now["latency"] = steady(200)
+    await scene.passes(20)
+    scene.source.now["latency"] = steady(3000)
+    await scene.passes(5)
+    assert (await scene.state()).aftermath.triggers[LATENCY_KEY].announced == 2
 
 
 async def test_an_aborted_deployment_is_watched_no_longer(scene: Scene) -> None:

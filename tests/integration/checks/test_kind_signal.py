@@ -81,6 +81,20 @@ async def test_a_source_that_is_gone_is_unknown_and_a_query_that_is_none_an_erro
     assert (await look(prometheus, "sum(")).outcome is Outcome.ERROR
 
 
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [("shop", 1), ("sh.p", 0), ("v1.4.2", 0), ("2.0.0-rc.1+build.7", 0), ('a"b\\c^d', 0)],
+)
+async def test_a_version_in_a_query_is_this_version_alone(
+    prometheus: PrometheusServer, version: str, found: int
+) -> None:
+    query = {"query": 'count(up{job=~"$version"}) or vector(0)', "count": "vector(10)"}
+    params = {"url": prometheus.url, "window": "10s", **query}
+    context = make_context(version=version)
+    seen = await examine("signal.prometheus", params, context=context, expect={"value": found})
+    assert seen.outcome is Outcome.PASS, seen.reason
+
+
 def test_a_range_of_its_own_is_refused() -> None:
     kind = PrometheusSignal()
     params = kind.params.model_validate({"url": "http://x", "query": "rate(a[5m])"})
