@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -38,7 +42,7 @@ def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> Async
     """A scheduler with the standing jobs, not started yet."""
     made = AsyncIOScheduler(timezone="UTC")
     made.add_job(
-        watches.wake,
+        _stoppable(watches.wake),
         "interval",
         seconds=WATCH_EVERY_S,
         id="watch",
@@ -47,7 +51,7 @@ def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> Async
         misfire_grace_time=None,
     )
     made.add_job(
-        remind,
+        _stoppable(remind),
         "interval",
         seconds=REMIND_EVERY_S,
         args=[ports, reminders, made],
@@ -57,9 +61,11 @@ def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> Async
         misfire_grace_time=None,
         next_run_time=datetime.now(UTC),
     )
-    made.add_job(prune, "interval", hours=6, args=[ports], id="prune", max_instances=1, coalesce=True)
     made.add_job(
-        escalate,
+        _stoppable(prune), "interval", hours=6, args=[ports], id="prune", max_instances=1, coalesce=True
+    )
+    made.add_job(
+        _stoppable(escalate),
         "interval",
         seconds=ESCALATE_EVERY_S,
         args=[ports],
@@ -68,6 +74,16 @@ def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> Async
         coalesce=True,
     )
     return made
+
+
+def _stoppable(job: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """A job that ends without a word when the bot stops: APScheduler would call that an error."""
+
+    async def run(*args: Any) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await job(*args)
+
+    return run
 
 
 async def remind(ports: Ports, reminders: Reminders, scheduler: AsyncIOScheduler) -> None:

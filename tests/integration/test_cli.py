@@ -205,7 +205,7 @@ async def test_the_local_workspace_opens_with_the_bot_in_it_and_remembers(tmp_pa
         process.send_signal(signal.SIGINT)
         _, err = await asyncio.wait_for(process.communicate(), 15)
         assert process.returncode == 0, err.decode()
-        assert b"Traceback" not in err
+        assert b"Traceback" not in err, err.decode()
 
 
 #: The rules of Slack's public manifest schema (slackapi/manifest-schema, version 2) for the parts used here.
@@ -232,6 +232,14 @@ MANIFEST_RULES = {
         "features": {
             "additionalProperties": False,
             "properties": {
+                "app_home": {
+                    "additionalProperties": False,
+                    "properties": {
+                        "home_tab_enabled": {"type": "boolean"},
+                        "messages_tab_enabled": {"type": "boolean"},
+                        "messages_tab_read_only_enabled": {"type": "boolean"},
+                    },
+                },
                 "bot_user": {
                     "required": ["display_name"],
                     "additionalProperties": False,

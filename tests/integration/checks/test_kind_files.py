@@ -154,6 +154,7 @@ async def test_an_endpoint_tells_names_only(tmp_path: Path, endpoint: tuple[str,
 
 # ── backups ──────────────────────────────────────────────────────────────────────────────────────────────
 
+
 NOW = datetime.now(UTC)
 
 
@@ -161,7 +162,7 @@ def backup(root: Path, name: str, *, hours: float, size: int = 1000) -> None:
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x" * size)
-    at = (NOW - timedelta(hours=hours)).timestamp()
+    at = (datetime.now(UTC) - timedelta(hours=hours)).timestamp()
     os.utime(path, (at, at))
 
 
