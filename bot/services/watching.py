@@ -12,7 +12,6 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -25,15 +24,12 @@ from bot.domain.events import Fact
 from bot.domain.monitoring import Measure, Verdict
 from bot.domain.post import PlannedPost
 from bot.domain.signals import Form, Measured, Signal, WatchPlan
-from bot.domain.triggering import TriggerFinding
-from bot.domain.watching import Judged, Source
-from bot.services import alerting
-from bot.services.judging import FAST, Finding, Judge, Opinion, sample_of
+from bot.domain.watching import Judged
+from bot.services.judging import FAST, Judge, Opinion, sample_of
 from bot.services.ports import Ports
+from bot.services.raising import raise_triggers
 from bot.storage import posts, samples, watches
 from bot.storage.watches import Due
-from bot.watch.detector import replay
-from bot.watch.effect import change, levels, worded
 from bot.watch.power import power
 from bot.watch.wording import NAMES
 
@@ -51,12 +47,6 @@ TROUBLE = timedelta(seconds=10)
 PREPARE_EVERY = timedelta(minutes=10)
 #: The most missed samples that are asked for back in time.
 MOST_MISSED = 240
-#: Most findings an alert names.
-FOUND = 20
-#: A day, and how long an alert waits to know whether yesterday was the same.
-A_DAY, YESTERDAY_S = timedelta(days=1), 5.0
-#: How much longer than today so far yesterday is looked at.
-YESTERDAY = timedelta(minutes=10)
 
 
 class WatchRunner:
@@ -382,7 +372,7 @@ class WatchRunner:
                 await watches.looked(
                     tx, state.id, owner=self._owner, grid_at=grid_at, next_at=next_at, begun=True
                 )
-        await self._raise(state, plan, judge, opinions)
+        await raise_triggers(self._ports, state, plan, judge, opinions)
         if over:
             await self._conclude(state.id, opinions, grid_at=grid_at, next_at=next_at)
         if facts or over:
@@ -411,83 +401,6 @@ class WatchRunner:
             )
         if over:
             await self._forget(deployment_id)
-
-    async def _raise(
-        self, state: Deployment, plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]
-    ) -> None:
-        for trigger in dict.fromkeys(signal.trigger for signal in plan.ready):
-            found = [
-                opinion
-                for name, opinion in opinions.items()
-                if opinion.finding is not None and opinion.finding.signal.trigger == trigger
-            ]
-            if not found:
-                continue
-            key = slugged(trigger)
-            known = state.aftermath.triggers.get(key)
-            shown = known.finding if known is not None and known.state.raised else {}
-            on_screen = str(shown.get("signal", "")).removesuffix(FAST)
-            findings = sorted(
-                (opinion.finding for opinion in found if opinion.finding is not None),
-                key=lambda one: (one.signal.name != on_screen, one.since),
-            )
-            first = findings[0]
-            if known is not None and all(opinion.recovered for opinion in found):
-                if known.recovered_at is None:
-                    await alerting.recovered(self._ports, state.id, key=key, said=found[0].recovered)
-                continue
-            told = finding_of(first, plan, others=[one.said for one in findings[1:]])
-            if known is not None and known.cleared_at is not None and first.since <= known.cleared_at:
-                unchanged, contradicting = [], []  # cleared as what it is: nothing is announced
-            elif not shown:
-                unchanged, contradicting = (
-                    _unchanged(plan, judge, opinions),
-                    await self._yesterday(state, first, plan),
-                )
-            else:
-                unchanged, contradicting = shown.get("unchanged", ()), shown.get("contradicting", ())
-            told = replace(told, unchanged=tuple(unchanged), contradicting=tuple(contradicting))
-            await alerting.report(
-                self._ports,
-                state.id,
-                key=key,
-                title=trigger,
-                source=Source.WATCH,
-                finding=told,
-                # Sizes are compared within a signal: what somebody else raised, or another signal, is shown
-                # with these numbers and not announced again for them.
-                size=first.size
-                if known is None or not shown or first.signal.name == on_screen
-                else known.size,
-            )
-
-    async def _yesterday(self, state: Deployment, found: Finding, plan: WatchPlan) -> list[str]:
-        """The same rise at the same time of yesterday, where there was one."""
-        deployed = state.aftermath.deployed
-        if found.change is None or deployed is None:
-            return []
-        # Of yesterday what came next is known as well.
-        begun, now = deployed.at - A_DAY, self._ports.clock.now() - A_DAY + YESTERDAY
-        start = begun - timedelta(seconds=plan.baseline)
-        try:
-            async with asyncio.timeout(YESTERDAY_S):
-                past = await self._ports.watching.history(
-                    state, found.signal, start=start, end=now, window=plan.interval
-                )
-        except (NoHistory, TimeoutError):
-            return []
-        measure = found.signal.measure
-        before = [sample_of(one, begun) for one in past if one.at <= begun]
-        after = [sample_of(one, begun) for one in past if one.at > begun]
-        readings = replay(measure, before, after, min_change=found.signal.min_change)
-        if not readings or not readings[-1].alarm:
-            return []
-        moved = change(measure, before, [one for one in after if one.at >= (readings[-1].since or 0)])
-        return (
-            [f"the same rise was there yesterday at this time: {worded(moved, found.signal.label)}"]
-            if moved
-            else []
-        )
 
     async def _tell(self, tx: Any, state: Deployment, now: datetime) -> None:
         """One message at the end: what was watched and how it was."""
@@ -596,42 +509,3 @@ def _power(signal: Signal, past: Sequence[Measured], plan: WatchPlan) -> str:
     if seen.words.startswith(name):
         return f"{signal.label[:1].upper()}{signal.label[1:]}{seen.words.removeprefix(name)}"
     return f"{signal.label}: {seen.words}"
-
-
-def _unchanged(plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]) -> list[str]:
-    """What did not get worse, in words."""
-    said = []
-    for signal in plan.ready:
-        judged = opinions[signal.name].judged
-        if judged.verdict is Verdict.HEALTHY:
-            said.append(judge.levels_of(signal.name) or f"{signal.label}: {judged.said}")
-    return said
-
-
-def finding_of(found: Finding, plan: WatchPlan, *, others: Sequence[str] = ()) -> TriggerFinding:
-    """What the alert shows of it; `others` are what else raises the same trigger."""
-    moved, signal = found.change, found.signal
-    told = TriggerFinding(
-        signal=signal.name + (FAST if found.fast else ""),
-        label=signal.label,
-        since=found.since.isoformat(),
-        interval_s=plan.fast if found.fast else plan.interval,
-        samples_bad=found.bad,
-        samples=found.seen,
-        found=(*found.lines[:FOUND], *(f"also {said}" for said in others)),
-        links=tuple(plan.links.items()),
-    )
-    if moved is None:
-        return replace(told, said=found.said)
-    return replace(
-        told,
-        measure=signal.measure.value,
-        change=levels(moved),
-        before=moved.before,
-        after=moved.after,
-        difference=moved.difference,
-        low=moved.low,
-        high=moved.high,
-        bad=moved.bad,
-        requests=moved.requests,
-    )
