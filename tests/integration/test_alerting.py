@@ -388,6 +388,48 @@ async def test_alerts_of_another_system_join_the_deployment_they_speak_of(
     assert await receive(replace(alert, started_at=clock.now() + timedelta(hours=1))) == ("raised",)
 
 
+async def test_instances_of_an_alert_are_one_trigger_that_recovers_with_the_last_of_them(
+    ports: Ports, clock: ManualClock
+) -> None:
+    deployment = await start(ports)
+    pods = [
+        Alert(key=f"f{n}", started_at=clock.now(), labels={"alertname": "HighErrorRate", "pod": f"shop-{n}"})
+        for n in range(60)
+    ]
+    said: list[str] = []
+    for alert in pods:
+        clock.forward(minutes=1)
+        said += await receiving.receive(ports, [alert], Source.ALERTMANAGER)
+    assert (said[0], set(said[1:])) == ("raised", {"joined"})
+    assert len(await messages(ports, deployment, "alert")) == 1
+    trigger = (await state_of(ports, deployment)).aftermath.triggers["alertmanager/HighErrorRate"]
+    assert len(trigger.finding["found"]) == 60
+    ended: list[str] = []
+    for alert in pods:
+        clock.forward(minutes=1)
+        ended += await receiving.receive(ports, [replace(alert, resolved=True)], Source.ALERTMANAGER)
+    assert (set(ended[:-1]), ended[-1]) == ({"joined"}, "recovered")
+
+
+async def test_from_the_sixth_trigger_of_a_system_on_they_are_one(ports: Ports, clock: ManualClock) -> None:
+    deployment = await start(ports)
+    alerts = [Alert(key=f"k{n}", title=f"Job {n} fails", started_at=clock.now()) for n in range(30)]
+    await receiving.receive(ports, alerts, Source.HOOK)
+    assert len(await messages(ports, deployment, "alert")) == 6
+    assert "hook/more" in (await state_of(ports, deployment)).aftermath.triggers
+
+
+async def test_what_is_said_again_without_a_beginning_stays_cleared(ports: Ports, clock: ManualClock) -> None:
+    deployment = await start(ports)
+    await receiving.receive(ports, [Alert()], Source.HOOK)
+    seq = (await state_of(ports, deployment)).aftermath.triggers["hook/abc"].seq
+    await alerting.clear(ports, deployment.id, seq, user=BEN, reason="known", delivery="v.1")
+    clock.forward(minutes=1)
+    assert await receiving.receive(ports, [Alert()], Source.HOOK) == ("cleared already",)
+    clock.forward(minutes=20)
+    assert await receiving.receive(ports, [Alert()], Source.HOOK) == ("raised",)
+
+
 # ── the rollback ─────────────────────────────────────────────────────────────────────────────────────────
 
 
