@@ -25,6 +25,8 @@ KEEP_DELIVERIES = timedelta(days=7)
 KEEP_CLICKS = timedelta(days=30)
 #: Charts of a deployment can be drawn for so long; what followed from the samples stays in the history.
 KEEP_SAMPLES = timedelta(days=90)
+#: How long after the start it is pruned first: what waits for the start goes before.
+PRUNE_AFTER = timedelta(minutes=1)
 #: How often alerts nobody took are looked at; what is configured is in minutes.
 ESCALATE_EVERY_S = 3
 
@@ -62,7 +64,16 @@ def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> Async
         next_run_time=datetime.now(UTC),
     )
     made.add_job(
-        _stoppable(prune), "interval", hours=6, args=[ports], id="prune", max_instances=1, coalesce=True
+        _stoppable(prune),
+        "interval",
+        hours=6,
+        args=[ports],
+        id="prune",
+        max_instances=1,
+        coalesce=True,
+        misfire_grace_time=None,
+        # Not six hours from now: who restarts it every day would never forget anything.
+        next_run_time=datetime.now(UTC) + PRUNE_AFTER,
     )
     made.add_job(
         _stoppable(escalate),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,8 @@ from bot.domain.monitoring import Measure
 
 #: Largest file. Own choice: a thousand items bound at length fit.
 LARGEST = 1024 * 1024
+#: Names of signals: the samples' column holds 64 characters, a suffix of the watch's own among them.
+SIGNAL_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
 
 
 class _Strict(BaseModel):
@@ -189,7 +192,18 @@ class WatchBlock(_Strict):
     escalate: EscalateAlerts = Field(
         default_factory=EscalateAlerts, description="Who is told when nobody acknowledges an alert."
     )
-    signals: dict[str, WatchedSignal] = Field(default_factory=dict, description="By name.")
+    signals: dict[str, WatchedSignal] = Field(
+        default_factory=dict,
+        description="By name: up to 40 letters, digits, - and _.",
+    )
+
+    @field_validator("signals")
+    @classmethod
+    def _have_short_names(cls, value: dict[str, WatchedSignal]) -> dict[str, WatchedSignal]:
+        for name in value:
+            if not SIGNAL_NAME.fullmatch(name):
+                raise ValueError(f"'{name}' is no name of a signal; use up to 40 letters, digits, - and _")
+        return value
 
 
 class PlannedReminder(_Strict):

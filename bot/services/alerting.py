@@ -6,6 +6,7 @@ Every alert is a message of its own that is drawn again as its trigger changes. 
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -24,6 +25,8 @@ from bot.domain.triggering import Report, TriggerFinding
 from bot.domain.watching import Source, Trigger, TriggerState
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts, watches
+
+log = logging.getLogger(__name__)
 
 #: Deployments that went live this long before or after count as overlapping. Own choice.
 OVERLAP = timedelta(minutes=30)
@@ -223,15 +226,26 @@ async def escalate(ports: Ports) -> None:
     """Tell the next people of triggers nobody took, wake those that were snoozed, end drills.
 
     Called every few seconds. What was due while the process was down is made up for, a step each time.
+    One deployment's trouble is logged and keeps no other one waiting. Raises StorageBusy, StorageFailed
+    where nothing can be looked at.
     """
     async with ports.database.read() as tx:
         alarmed = await ports.deployments.alarmed(tx)
     for state in alarmed:
-        plan = await plan_of(ports, state.id)
-        now = ports.clock.now()
-        # Looked at before the row is locked: mostly there is nothing to do.
-        if _due(state, plan=plan, at=now):
-            await act(ports, state.id, partial(_due, plan=plan, at=now), plan=plan)
+        try:
+            await _escalate(ports, state)
+        except DeploybotError as error:
+            log.warning("escalating in %s waits for the next time: %s", state.name, error)
+        except Exception:
+            log.exception("the triggers of %s could not be escalated; it is tried again", state.name)
+
+
+async def _escalate(ports: Ports, state: Deployment) -> None:
+    plan = await plan_of(ports, state.id)
+    now = ports.clock.now()
+    # Looked at before the row is locked: mostly there is nothing to do.
+    if _due(state, plan=plan, at=now):
+        await act(ports, state.id, partial(_due, plan=plan, at=now), plan=plan)
 
 
 def _due(state: Deployment, *, plan: WatchPlan, at: datetime) -> list[Fact]:

@@ -63,6 +63,8 @@ class Reminders:
         self._owner = uuid.uuid4().hex
         #: Deployments whose plan could not be read, so that the log says it once.
         self._unread: set[int] = set()
+        #: Deployments whose plan has nothing for them, as they were: only the plan can change that.
+        self._bare: dict[int, Deployment] = {}
 
     async def start(self) -> None:
         """Take over what a process before left half sent. On SQLite nobody else can be sending it."""
@@ -95,13 +97,20 @@ class Reminders:
     async def _plan(self) -> None:
         async with self._ports.database.read() as tx:
             waiting = await reminders.unplanned(tx)
+        self._bare = {one: state for one, state in self._bare.items() if one in waiting}
         for deployment_id in waiting:
             await self._begin(deployment_id)
 
     async def _begin(self, deployment_id: int) -> None:
         """Add the reminders of the plan to a deployment that is deployed; once, whoever else tries."""
-        state = await self._state(deployment_id)
-        if state is None or (plan := await self._planned(state)) is None:
+        state = self._bare.get(deployment_id) or await self._state(deployment_id)
+        if state is None or state.aftermath.deployed is None:
+            return
+        if (plan := await self._planned(state)) is None:
+            return
+        # Worked out before the row is locked: this is looked at every few seconds.
+        if not planned(state, plan, deployed_at=state.aftermath.deployed.at):
+            self._bare[deployment_id] = state
             return
         async with self._ports.database.write() as tx:
             state = await self._ports.deployments.get(tx, deployment_id, locked=True)

@@ -56,7 +56,7 @@ async def prune(tx: AsyncConnection, *, before: datetime) -> None:
 def _measured(row: Row[Any]) -> Measured:
     columns = row._mapping  # `row.count` is a method of tuples
     said = columns["said"] or ""
-    found = json.loads(said) if said.startswith("{") else {}
+    found = _found(said)
     return Measured(
         at=columns["at"],
         value=columns["value"],
@@ -64,3 +64,14 @@ def _measured(row: Row[Any]) -> Measured:
         said="" if found else said,
         found=found,
     )
+
+
+def _found(said: str) -> dict[str, str]:
+    """What was found, by id; nothing where these are words, which may begin with a brace as well."""
+    if not said.startswith("{"):
+        return {}
+    try:
+        found = json.loads(said)
+    except (ValueError, RecursionError):
+        return {}
+    return found if all(isinstance(words, str) for words in found.values()) else {}

@@ -292,6 +292,25 @@ async def test_a_snooze_and_an_acknowledgement_keep_it_quiet(ports: Ports, clock
     assert len(await messages(ports, deployment, "direct", "notice")) == 1
 
 
+async def test_trouble_in_one_deployment_keeps_no_other_from_escalating(
+    ports: Ports, clock: ManualClock
+) -> None:
+    class Broken(ScriptedWatching):
+        async def plan(self, checklist: str, *, service: str, **about: str) -> WatchPlan:
+            if service == "payments":
+                raise RuntimeError("of this one")
+            return PLAN
+
+    first, second = await start(ports, service="payments"), await start(ports)
+    for deployment in (first, second):
+        await reported(ports, deployment)
+    clock.forward(minutes=5)
+    await alerting.escalate(replace(ports, watching=Broken(PLAN)))
+    assert [len(await messages(ports, one, "direct")) for one in (first, second)] == [0, 1]
+    await alerting.escalate(ports)
+    assert [len(await messages(ports, one, "direct")) for one in (first, second)] == [1, 1]
+
+
 async def test_two_replicas_escalate_once(postgres: PostgresServer, clock: ManualClock) -> None:
     url = postgres.new_database()
     databases = Database(url), Database(url)

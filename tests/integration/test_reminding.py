@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -394,3 +394,32 @@ async def test_the_scheduler_wakes_when_something_is_due(database: Database) -> 
     finally:
         made.shutdown(wait=False)
     assert len(await sent(ports, deployment)) == 1
+
+
+async def test_a_plan_with_nothing_for_a_deployment_writes_nothing_until_it_is_changed(
+    database: Database,
+) -> None:
+    ports = ports_with(database, schedule=ReminderPlan())
+    deployment = await deployed(ports)
+    woken = Reminders(ports)
+    async with database.write():
+        # Whoever wanted to write would wait for this on SQLite, and for the row on PostgreSQL.
+        async with asyncio.timeout(2):
+            for _ in range(3):
+                await woken.look()
+    assert isinstance(ports.schedule, WrittenSchedule)
+    ports.schedule.plan = plan()
+    await woken.look()
+    assert len(await all_of(ports, deployment)) == 4
+
+
+async def test_what_nothing_refers_to_is_forgotten_soon_after_a_start(database: Database) -> None:
+    ports = ports_with(database)
+    made = scheduler(ports, WatchRunner(ports), Reminders(ports))
+    made.start(paused=True)
+    try:
+        job = made.get_job("prune")
+        assert job.next_run_time - datetime.now(UTC) < timedelta(minutes=2)
+        assert job.misfire_grace_time is None
+    finally:
+        made.shutdown(wait=False)

@@ -19,7 +19,7 @@ from bot.domain.signals import Measured
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source
 from bot.slack import chart
-from bot.slack.blocks import alert, alert_forms, card, rollback, runbook
+from bot.slack.blocks import alert, alert_forms, card, notices, rollback, runbook
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.blocks.words import Drawing
 from bot.slack.ids import TriggerRef
@@ -214,6 +214,29 @@ def test_the_card_names_raised_triggers_the_rollback_and_the_watchs_verdict() ->
     assert "🚨 Significant error rate increase: nobody has acknowledged it." in made.text
     assert "↩️ Rollback by ben: Checkout fails." in made.text
     assert "🔻 Watch: degraded: errors: 0.2 % → 3.1 %." in made.text
+
+
+def test_who_finishes_with_a_rollback_under_way_is_told_and_what_was_not_cleared_is_named() -> None:
+    def finished(*facts: Fact) -> tuple[str, str]:
+        state = raised(*facts, fact("deployment.finished", actor=BEN, open_items=[]))
+        made = [notices.draw(state, "finished", {}, names=NAMES), card.draw(state, names=NAMES, now=NOON)]
+        assert_fits(made)
+        return made[0].text, made[1].text
+
+    title = CONTENT["title"]
+    back = fact("rollback.started", actor=BEN, why="Checkout fails", trigger="errors")
+    said, on_card = finished(back)
+    assert said.startswith("↩️ ben finished *")
+    assert "* while rolling back (step 1 of 2) after" in said
+    assert f"Rollback triggers that were not cleared: {title}." in said
+    assert "Finished, rolling back, step 1 of 2" in on_card
+    assert f"🚨 {title}: it was not cleared." in on_card
+    said, on_card = finished()
+    assert said.startswith("🔶 ben finished *")
+    assert "rolling back" not in said
+    said, on_card = finished(fact("trigger.cleared", actor=BEN, key="errors", reason="known"))
+    assert said.startswith("✅ ben finished *")
+    assert "not cleared" not in said + on_card
 
 
 def test_the_runbook_fits_slacks_limits_and_holds_every_step() -> None:

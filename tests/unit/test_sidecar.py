@@ -264,3 +264,12 @@ def test_a_rollback_step_takes_checks_as_an_item_does_with_the_same_guard(tmp_pa
     (said,) = problems(tmp_path, f"{GOOD}  rollback/verify-rollbak:\n    text: x\n    {check}\n")
     assert "did you mean" in said
     assert step in said
+
+
+@pytest.mark.parametrize("name", ["x" * 41, "error rate", "errors@fast", "fehlerquote-ü"])
+def test_a_signal_has_a_short_plain_name(tmp_path: Path, name: str) -> None:
+    watched = '{trigger: Errors rise, series: {kind: http, url: "${vars.base_url}/"}}'
+    yaml = f"{GOOD}watch:\n  signals:\n    {name}: {watched}\n"
+    [problem] = problems(tmp_path, yaml)
+    said = "is no name of a signal; use up to 40 letters, digits, - and _"
+    assert problem == f"watch/signals: '{name}' {said}"

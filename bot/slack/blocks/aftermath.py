@@ -28,16 +28,30 @@ def phase(deployment: Deployment) -> str:
     return f"Rolling back, step {progress.current.number} of {progress.total}"
 
 
+def at_the_end(deployment: Deployment) -> str:
+    """How far the rollback was at the end, as words go on: ` while rolling back (step 2 of 6)`, or empty."""
+    progress = rollback.progress(deployment)
+    if progress is None:
+        return ""
+    if progress.over:
+        return ", rolled back"
+    if progress.current is None:
+        return " while rolling back"
+    return f" while rolling back (step {progress.current.number} of {progress.total})"
+
+
 def lines(deployment: Deployment) -> list[str]:
     """Lines of mrkdwn; none where nothing happened yet."""
     after = deployment.aftermath
     found: list[str] = []
-    raised = after.raised if deployment.phase.open else ()
+    raised = after.raised
     for trigger in raised[:NAMED]:
         title = shorten(mrkdwn(trigger.title).replace("*", ""), 200)
         who = "nobody has acknowledged it"
         if trigger.state is TriggerState.ACKNOWLEDGED:
             who = f"acknowledged by {words.mention(trigger.acknowledged_by)}"
+        if not deployment.phase.open:
+            who = "it was not cleared"
         back = ", back to normal since" if trigger.recovered_at is not None else ""
         found.append(f"🚨 *{title}*: {who}{back}")
     if len(raised) > NAMED:

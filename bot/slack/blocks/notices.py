@@ -10,7 +10,7 @@ from bot.domain.check import Outcome
 from bot.domain.deployment import Deployment
 from bot.domain.events import BOT
 from bot.domain.triggering import TriggerFinding
-from bot.slack.blocks import alert, runbook, words
+from bot.slack.blocks import aftermath, alert, runbook, words
 from bot.slack.blocks.results import MARKS, in_words
 from bot.slack.blocks.words import Drawing
 from bot.slack.mrkdwn import plain, shorten
@@ -44,6 +44,7 @@ def draw(
         case "reopened":
             items = [(plain(deployment.boxes[position].text), why) for position, why in content["items"]]
             return _plain("reopened", purpose=content["purpose"], items=items)
+    raised = deployment.aftermath.raised
     return _by(
         key,
         deployment.ended_by or "",
@@ -55,6 +56,10 @@ def draw(
         open_items=[plain(item.text) for item in deployment.open_items[:10]],
         open_count=len(deployment.open_items),
         reason=deployment.reason or "",
+        mark="↩️" if deployment.aftermath.rollback is not None else "🔶" if raised else "✅",
+        rolling=aftermath.at_the_end(deployment),
+        raised=[plain(trigger.title) for trigger in raised[:10]],
+        raised_count=len(raised),
     )
 
 
