@@ -143,7 +143,9 @@ def reported(deployment: Deployment, report: Report, *, by: str, at: datetime) -
         return Fact(kind="trigger.worsened", actor=by, at=at, data=data)
     back = trigger.recovered_at is not None
     renewed = trigger.updated_at or trigger.at
-    if back or (finding != trigger.finding and at - renewed >= RENEW_EVERY):
+    # Who else fires is kept at once: when all of them are over is worked out from it.
+    others = report.source is not Source.WATCH and finding.get("found") != trigger.finding.get("found")
+    if back or others or (finding != trigger.finding and at - renewed >= RENEW_EVERY):
         return Fact(kind="trigger.updated", actor=by, at=at, data=data)
     return None
 

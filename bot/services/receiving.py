@@ -180,9 +180,12 @@ def _said(title: str, alert: Inbound) -> str:
 
 
 def _same_as_cleared(before: Trigger, alert: Inbound, now: datetime) -> bool:
-    """Whether it is what somebody has just cleared, from a sender that does not say when it began."""
-    if before.state.raised or before.cleared_at is None or alert.started_at is not None:
+    """Whether it is what somebody has cleared, said again."""
+    if before.state.raised or before.cleared_at is None:
         return False
+    if alert.started_at is not None:
+        # Another instance of what was cleared, or what was over by then.
+        return alert.started_at <= (before.recovered_at or before.cleared_at)
     return before.recovered_at is None and now - before.cleared_at < QUIET
 
 

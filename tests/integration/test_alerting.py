@@ -416,9 +416,8 @@ async def test_instances_of_an_alert_are_one_trigger_that_recovers_with_the_last
         for n in range(60)
     ]
     said: list[str] = []
-    for alert in pods:
-        clock.forward(minutes=1)
-        said += await receiving.receive(ports, [alert], Source.ALERTMANAGER)
+    for some in (pods[:30], pods[30:]):
+        said += await receiving.receive(ports, some, Source.ALERTMANAGER)
     assert (said[0], set(said[1:])) == ("raised", {"joined"})
     assert len(await messages(ports, deployment, "alert")) == 1
     trigger = (await state_of(ports, deployment)).aftermath.triggers["alertmanager/HighErrorRate"]
@@ -428,6 +427,10 @@ async def test_instances_of_an_alert_are_one_trigger_that_recovers_with_the_last
         clock.forward(minutes=1)
         ended += await receiving.receive(ports, [replace(alert, resolved=True)], Source.ALERTMANAGER)
     assert (set(ended[:-1]), ended[-1]) == ({"joined"}, "recovered")
+    await alerting.clear(ports, deployment.id, trigger.seq, user=BEN, reason="known", delivery="v.1")
+    assert await receiving.receive(ports, pods[:1], Source.ALERTMANAGER) == ("cleared already",)
+    anew = replace(pods[7], started_at=clock.now() + timedelta(minutes=1))
+    assert await receiving.receive(ports, [anew], Source.ALERTMANAGER) == ("raised",)
 
 
 async def test_from_the_sixth_trigger_of_a_system_on_they_are_one(ports: Ports, clock: ManualClock) -> None:
