@@ -121,7 +121,9 @@ class Player:
         """The box is ticked and says who did it."""
         await expect(self.box(text)).to_be_checked(timeout=PATIENCE_MS)
         label = self.thread.locator("label.bk-box", has_text=text)
-        await expect(label).to_contain_text(re.compile(rf"✓ {by} · \d\d:\d\d"), timeout=PATIENCE_MS)
+        await expect(label).to_contain_text(
+            re.compile(rf"✓ {by} · (\d+ \w+ )?\d\d:\d\d"), timeout=PATIENCE_MS
+        )
 
     async def sees(self, text: str | re.Pattern[str], *, where: Locator | None = None) -> None:
         """The text is somewhere on the page, or in a part of it."""
