@@ -98,6 +98,7 @@ async def test_from_the_alert_to_a_rollback_that_is_verified(
     await ana.types(START)
     assert await bot.settle()
     await ana.types("/deploy go")
+    await ana.sees("Go by", where=ana.card)
     assert await bot.settle()
     await errors_rise(bot, stage, clock)
 
