@@ -96,6 +96,7 @@ async def test_from_the_alert_to_a_rollback_that_is_verified(
 ) -> None:
     ben = await house.enters(BEN, theme="dark")
     await ana.types(START)
+    await ana.sees("storefront v1.4.2 → production", where=ana.card)
     assert await bot.settle()
     await ana.types("/deploy go")
     await ana.sees("Go by", where=ana.card)
@@ -163,6 +164,7 @@ async def test_a_drill_reaches_people_and_says_how_fast_they_were(
     bot: Application, ana: Player, ben: Player, pictures: Path
 ) -> None:
     await ana.types(START)
+    await ana.sees("storefront v1.4.2 → production", where=ana.card)
     assert await bot.settle()
     await ana.types("/deploy drill")
     drill = ben.page.locator("#messages article", has_text="🧪 Drill").last
@@ -178,6 +180,7 @@ async def test_a_drill_reaches_people_and_says_how_fast_they_were(
 
 async def test_anybody_can_raise_a_trigger_from_the_plan(bot: Application, ana: Player, ben: Player) -> None:
     await ana.types(START)
+    await ana.sees("storefront v1.4.2 → production", where=ana.card)
     assert await bot.settle()
     await ben.opens_the_thread()
     await ben.thread.get_by_role("button", name=re.compile("^Raise a trigger")).click()

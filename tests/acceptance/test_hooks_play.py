@@ -28,6 +28,7 @@ async def test_what_alertmanager_sees_is_an_alert_in_the_thread_of_the_deploymen
         running_bot(stage, database, process={**os.environ}, hook_token=SecretStr(TOKEN)) as bot,
     ):
         await stage.ana.types("/deploy start storefront v1.4.2 production")
+        await stage.until(stage.root, what="the card is there")
         assert await bot.settle()
         await example.service.deliver_alerts_to(f"http://127.0.0.1:{bot.port}{ALERTMANAGER_PATH}", TOKEN)
         await example.breaker.throw("error-rate", share=50)

@@ -72,6 +72,7 @@ async def test_a_clean_deployment_costs_at_most_eight_messages_beyond_its_sectio
         stage, database, clock=clock, process={"SHOP_URL": shop}, checklists=folder
     ) as bot:
         await stage.ana.types("/deploy start storefront v1.4.2 production")
+        await stage.until(stage.root, what="the card is there")
         assert await bot.settle()
         before = len(await stage.thread())
         await passes(6)  # the watch measures before the deploy, too

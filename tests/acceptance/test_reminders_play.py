@@ -97,6 +97,7 @@ async def test_a_reminder_is_snoozed_comes_again_escalates_and_is_done(
     database = f"sqlite:///{folder / 'deploybot.db'}"
     async with running_bot(stage, database, clock=clock, process=process, checklists=folder) as bot:
         await ana.types("/deploy start storefront v1.4.2 production --checklist golive")
+        await ana.sees("storefront v1.4.2 → production", where=ana.card)
         assert await bot.settle()
         await ana.opens_the_thread()
         await ben.opens_the_thread()

@@ -48,6 +48,7 @@ async def test_errors_rise_ana_takes_the_alert_and_rolls_back_and_the_watch_veri
     process = {**os.environ, **example.environment, **QUICK}
     async with running_bot(stage, database, process=process) as bot:
         await ana.types("/deploy start storefront v1.4.2 production")
+        await ana.sees("storefront v1.4.2 → production", where=ana.card)
         assert await bot.settle()
         await ana.opens_the_thread()
         card = ana.thread.locator("article").first
