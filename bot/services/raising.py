@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from bot.domain.checklist import slugged
-from bot.domain.deployment import Deployment
+from bot.domain.deployment import REASON, Deployment
 from bot.domain.errors import NoHistory
 from bot.domain.monitoring import Verdict
 from bot.domain.signals import WatchPlan
@@ -129,7 +129,7 @@ def finding_of(found: Finding, plan: WatchPlan, *, others: Sequence[str] = ()) -
         links=tuple(plan.links.items()),
     )
     if moved is None:
-        return replace(told, said=found.said)
+        return replace(told, said=found.said[:REASON])
     return replace(
         told,
         measure=signal.measure.value,
