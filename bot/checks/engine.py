@@ -13,7 +13,7 @@ import random
 import time
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -101,25 +101,20 @@ class Engine:
 
     async def examine(self, spec: CheckSpec, context: Context) -> Evidence:
         """Run one check by itself."""
-        run = _Run(
-            self._catalogue,
-            self._redactor,
-            self._limits,
-            self._places,
-            bindings={},
-            specs=[spec],
-            context=context,
-        )
-        try:
+        async with self._alone(spec, context) as run:
             return await run.check(spec)
-        finally:
-            await run.close()
 
     async def look(self, spec: CheckSpec, context: Context) -> Observation:
         """What one check sees, unjudged and whole: for whoever compares it with what was seen before.
 
         Raises CheckTrouble where nothing was observed.
         """
+        async with self._alone(spec, context) as run:
+            return await run.look(spec)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, spec: CheckSpec, context: Context) -> AsyncIterator[_Run]:
+        """A run of one check that belongs to no item."""
         run = _Run(
             self._catalogue,
             self._redactor,
@@ -130,7 +125,7 @@ class Engine:
             context=context,
         )
         try:
-            return await run.look(spec)
+            yield run
         finally:
             await run.close()
 

@@ -24,7 +24,7 @@ from bot.domain.errors import (
     TriggerCleared,
 )
 from bot.domain.events import BOT, Fact
-from bot.domain.watching import Source, Trigger, TriggerState
+from bot.domain.watching import Source, Trigger, TriggerState, extended
 
 #: Announced again when it is this many times as bad. Own choice: half of it is still the same trouble.
 WORSE = 2.0
@@ -243,8 +243,7 @@ def watched_longer(deployment: Deployment, *, user: str, at: datetime, by: timed
     watch = deployment.aftermath.watch
     if watch is None or watch.begun_at is None:
         raise NotWatched(deployment.name)
-    until = max(watch.until or at, at) + by
-    return Fact(kind="watch.extended", actor=user, at=at, data={"until": until.isoformat()})
+    return extended(until=max(watch.until or at, at) + by, user=user, at=at)
 
 
 def raised_by(deployment: Deployment, seq: int) -> Trigger:

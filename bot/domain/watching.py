@@ -421,12 +421,11 @@ def _plain(value: Any) -> dict[str, Any]:
 
 def _read(data: Mapping[str, Any]) -> dict[str, Any]:
     """The same back."""
-    return {
-        name: _instant(one)
-        if isinstance(one, str) and (name == "until" or name.endswith(("at", "_until")))
-        else one
-        for name, one in data.items()
-    }
+    read = dict(data)
+    for name, one in data.items():
+        if isinstance(one, str) and (name in ("at", "until") or name.endswith(("_at", "_until"))):
+            read[name] = _instant(one)
+    return read
 
 
 def _instant(text: str) -> datetime:

@@ -31,6 +31,10 @@ YESTERDAY = timedelta(minutes=10)
 async def raise_triggers(
     ports: Ports, state: Deployment, plan: WatchPlan, judge: Judge, opinions: Mapping[str, Opinion]
 ) -> None:
+    """Raise, renew or note as recovered each trigger that a signal speaks for.
+
+    Raises DeploymentClosed where the deployment has ended meanwhile, StorageBusy, StorageFailed.
+    """
     for trigger in dict.fromkeys(signal.trigger for signal in plan.ready):
         found = [
             opinion

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 
 from bot.checks.engine import Engine
-from bot.checks.kind import CheckTrouble, Context
+from bot.checks.kind import CheckTrouble, Context, Nothing
 from bot.checks.kinds.signal import ANY_VERSION, exactly
 from bot.domain.check import CheckSpec, Evidence, Observation, Outcome
 from bot.domain.deployment import Deployment
 from bot.domain.errors import NoHistory
 from bot.domain.signals import Form, Measured, Signal, WatchPlan
-from bot.services.ports import Deeds
 from bot.services.verifying import SidecarVerifier
 
 #: A clock that is off by more than this was moved on purpose.
@@ -55,12 +54,6 @@ class _Open:
     context: Context
 
 
-class _NoDeeds:
-    async def find(self, what: str) -> Mapping[str, Any] | None:
-        """Nothing."""
-        return None
-
-
 class SidecarWatching:
     """The `Watching` of checklists with sidecars. Connections are kept while a deployment is watched."""
 
@@ -70,7 +63,6 @@ class SidecarWatching:
         self._open: dict[int, _Open] = {}
         self._ways: dict[tuple[Any, ...], _Way] = {}
         self._opening = asyncio.Lock()
-        self._deeds: Deeds = _NoDeeds()
 
     async def plan(self, checklist: str, *, service: str, version: str, environment: str) -> WatchPlan:
         """What is declared. Raises ChecklistUnusable, SidecarUnusable."""
@@ -164,7 +156,7 @@ class SidecarWatching:
                 environment=target.environment,
                 service=target.service,
                 version=target.version,
-                deeds=self._deeds,
+                deeds=Nothing(),
             )
             engine, context = await stack.enter_async_context(opening)
             self._ways[key] = _Way(engine=engine, context=context, stack=stack)

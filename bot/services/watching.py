@@ -106,7 +106,7 @@ class WatchRunner:
             found = await watches.claim(tx, owner=self._owner, at=now, until=now + LEASE, most=most)
         for due in found:
             if due.deployment_id in self._under_way:
-                continue  # it has outlived its lease; what it writes will be refused
+                continue  # it has outlived its lease, which is renewed with this
             task = asyncio.create_task(self._serve(due), name=f"watch {due.deployment_id}")
             self._under_way[due.deployment_id] = task
             task.add_done_callback(partial(self._done, due.deployment_id))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ from bot.domain.errors import ForeignClick
 from bot.domain.reminding import Snooze
 from bot.services import finding, settling
 from bot.services.ports import Ports
-from bot.slack.answering import Answerer, Payload, team_of
+from bot.slack.answering import Answerer, Payload, delivery_of, team_of
 from bot.slack.blocks import modals, reminder
 from bot.slack.conversation import SILENCE, Answer
 from bot.slack.gateway import QUICK_S, Gateway
@@ -47,11 +46,11 @@ class ReminderListeners:
                 asking.round,
                 user=body["user"]["id"],
                 team=team_of(body),
-                delivery=_delivery(body, action),
+                delivery=delivery_of(body, action),
             )
             return SILENCE
 
-        await self._answer(ack, body, done())
+        await self._answerer.answer_with_form(ack, body, done())
 
     async def _on_snooze(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
         async def snooze() -> Answer:
@@ -70,11 +69,11 @@ class ReminderListeners:
                 user=user,
                 timezone=person.timezone,
                 team=team_of(body),
-                delivery=_delivery(body, action),
+                delivery=delivery_of(body, action),
             )
             return SILENCE
 
-        await self._answer(ack, body, snooze())
+        await self._answerer.answer_with_form(ack, body, snooze())
 
     async def _on_not_needed(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
         async def not_needed() -> Answer:
@@ -85,11 +84,11 @@ class ReminderListeners:
                 asking.round,
                 user=body["user"]["id"],
                 team=team_of(body),
-                delivery=_delivery(body, action),
+                delivery=delivery_of(body, action),
             )
             return SILENCE
 
-        await self._answer(ack, body, not_needed())
+        await self._answerer.answer_with_form(ack, body, not_needed())
 
     async def _on_review_submitted(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         async def schedule() -> dict[str, str]:
@@ -105,9 +104,6 @@ class ReminderListeners:
             return {}
 
         await self._answerer.submitted(ack, body, schedule(), channel=None, blame=Field.WHEN)
-
-    async def _answer(self, ack: AsyncAck, body: Payload, work: Coroutine[Any, Any, Answer]) -> None:
-        await self._answerer.answer_with_form(ack, body, work)
 
 
 async def review_form(ports: Ports, gateway: Gateway, deployment_id: int, body: Payload) -> Answer:
@@ -125,8 +121,3 @@ def _chosen(view: Payload) -> datetime:
     if not isinstance(seconds, int):
         raise ForeignClick
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _delivery(body: Payload, action: Payload) -> str:
-    """The click's name: the same one again has no second effect."""
-    return f"action.{body['user']['id']}.{action.get('action_id')}.{action.get('action_ts')}"
