@@ -7,7 +7,6 @@ Every alert is a message of its own that is drawn again as its trigger changes. 
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -396,6 +395,6 @@ def _of_drill(seq: int, trigger: Trigger, *, at: datetime) -> PlannedPost:
 async def _own(
     tx: AsyncConnection, deployment_id: int, channel: str, new: Iterable[PlannedPost], at: datetime
 ) -> None:
-    planned = [(uuid.uuid4().hex, post) for post in new]
+    planned = list(new)
     if planned:
         await posts.add(tx, planned, deployment_id=deployment_id, channel=channel, at=at)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 from bot.domain.deployment import announced
 from bot.domain.errors import NoSuchDeployment
 from bot.domain.post import PlannedPost
@@ -37,6 +35,6 @@ async def announce(
         after = await ports.deployments.append(tx, state, [fact])
         content = {"what": what, "words": fact.data["words"], "by": user}
         post = PlannedPost(kind="announcement", key=f"{what}-{after.seq}", content=content)
-        await posts.add(tx, [(uuid.uuid4().hex, post)], deployment_id=after.id, channel=channel, at=now)
+        await posts.add(tx, [post], deployment_id=after.id, channel=channel, at=now)
         await deliveries.add(tx, delivery, at=now, deployment_id=after.id)
     ports.bell.ring()

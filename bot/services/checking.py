@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -252,4 +251,4 @@ async def add_conclusion(
 
 
 async def _add(tx: AsyncConnection, state: Deployment, post: PlannedPost, at: datetime) -> None:
-    await posts.add(tx, [(uuid.uuid4().hex, post)], deployment_id=state.id, channel=state.channel, at=at)
+    await posts.add(tx, [post], deployment_id=state.id, channel=state.channel, at=at)

@@ -261,7 +261,7 @@ class Reminders:
             kind="direct" if direct else "reminder", key=f"{kind}-{state.seq}", content=content
         )
         channel = state.lead if direct else state.channel
-        await posts.add(tx, [(uuid.uuid4().hex, post)], deployment_id=state.id, channel=channel, at=now)
+        await posts.add(tx, [post], deployment_id=state.id, channel=channel, at=now)
         return state
 
     # ── the current numbers ──────────────────────────────────────────────────────────────────────────────

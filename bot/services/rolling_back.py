@@ -5,7 +5,6 @@ The bot never rolls back by itself; it keeps the list, and what was done when.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -54,8 +53,9 @@ async def start(
             await watches.again(tx, before.id, at=now)
         after = await ports.deployments.append(tx, before, facts)
         await alerting.announce(tx, before, after, facts, at=now, plan=WatchPlan())
-        planned = [(uuid.uuid4().hex, post) for post in ports.layout.runbook(after)]
-        await posts.add(tx, planned, deployment_id=after.id, channel=after.channel, at=now)
+        await posts.add(
+            tx, ports.layout.runbook(after), deployment_id=after.id, channel=after.channel, at=now
+        )
         shown = await posts.of_kind(tx, after.id, "alert", "rollback")
         only = [post.id for post in shown]
         await posts.want(tx, deployment_id=after.id, at=now, only=only, settled=True)
@@ -90,5 +90,4 @@ def _content(after: Deployment) -> dict[str, object]:
 
 
 async def _own(tx: AsyncConnection, state: Deployment, new: Sequence[PlannedPost], at: datetime) -> None:
-    planned = [(uuid.uuid4().hex, post) for post in new]
-    await posts.add(tx, planned, deployment_id=state.id, channel=state.channel, at=at)
+    await posts.add(tx, new, deployment_id=state.id, channel=state.channel, at=at)

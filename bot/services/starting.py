@@ -86,8 +86,9 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
             deployment_id = await ports.deployments.create(tx, begin(name=placeholder))
             name = f"{slug(target.service)}-{deployment_id}"
             state = await ports.deployments.begin(tx, deployment_id, begin(name=name))
-            planned = [(uuid.uuid4().hex, post) for post in ports.layout.plan(state)]
-            await posts.add(tx, planned, deployment_id=state.id, channel=state.channel, at=now)
+            await posts.add(
+                tx, ports.layout.plan(state), deployment_id=state.id, channel=state.channel, at=now
+            )
             if plan.signals:
                 await watches.add(tx, state.id, at=now)
             await deliveries.add(tx, request.delivery, at=now, deployment_id=state.id)

@@ -414,9 +414,7 @@ class WatchRunner:
             ],
         }
         planned = PlannedPost(kind="notice", key=f"watch-{state.seq}", content=content)
-        await posts.add(
-            tx, [(uuid.uuid4().hex, planned)], deployment_id=state.id, channel=state.channel, at=now
-        )
+        await posts.add(tx, [planned], deployment_id=state.id, channel=state.channel, at=now)
 
     # ── small things ─────────────────────────────────────────────────────────────────────────────────────
 

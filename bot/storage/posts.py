@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,20 +58,20 @@ class Post:
 
 async def add(
     tx: AsyncConnection,
-    planned: Sequence[tuple[str, PlannedPost]],
+    planned: Sequence[PlannedPost],
     *,
     deployment_id: int,
     channel: str,
     at: datetime,
 ) -> None:
-    """Own new messages, each with its uid, after those the deployment has."""
+    """Own new messages, each with a uid of its own, after those the deployment has."""
     query = select(func.coalesce(func.max(posts.c.place), -1)).where(posts.c.deployment_id == deployment_id)
     last = (await tx.execute(query)).scalar_one()
     await tx.execute(
         insert(posts),
         [
             {
-                "uid": uid,
+                "uid": uuid.uuid4().hex,
                 "deployment_id": deployment_id,
                 "kind": post.kind,
                 "key": post.key,
@@ -83,7 +84,7 @@ async def add(
                 "last_wanted_at": at,
                 "failures": 0,
             }
-            for offset, (uid, post) in enumerate(planned, start=1)
+            for offset, post in enumerate(planned, start=1)
         ],
     )
 
