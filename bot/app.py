@@ -16,9 +16,9 @@ from slack_bolt.authorization import AuthorizeResult
 
 from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
-from bot.domain.errors import DeploybotError
+from bot.domain.errors import DeploybotError, GroupUnknown
 from bot.scheduling import scheduler
-from bot.services.planning import SidecarSchedule
+from bot.services.planning import SidecarRulebook, SidecarSchedule
 from bot.services.ports import Clock, Ports, SystemClock, Watching
 from bot.services.receiving import receive
 from bot.services.reminding import Reminders
@@ -63,6 +63,18 @@ class _LateBell:
             hearer.ring()
 
 
+class _LateGroups:
+    """User groups, once there is a Slack to ask; until then nobody is in any."""
+
+    def __init__(self) -> None:
+        self.gateway: Gateway | None = None
+
+    async def members(self, team: str, group: str) -> frozenset[str]:
+        if self.gateway is None:
+            raise GroupUnknown(group, "not connected to Slack")
+        return await self.gateway.members(group)
+
+
 def make_ports(
     settings: Settings,
     clock: Clock | None = None,
@@ -90,6 +102,8 @@ def make_ports(
         verifier=verifier,
         watching=watching or SidecarWatching(verifier),
         schedule=SidecarSchedule(library, process=process),
+        rulebook=SidecarRulebook(library, process=process),
+        groups=_LateGroups(),
     )
     return ports, bell
 
@@ -149,6 +163,8 @@ class Application:
         client = web_client(settings.slack_bot_token.get_secret_value(), settings.api_url, self._session)
         gateway = Gateway(client)
         self._identity = await gateway.identity()
+        if isinstance(self.ports.groups, _LateGroups):
+            self.ports.groups.gateway = gateway
         bolt = AsyncApp(
             client=client,
             authorize=_as(self._identity, settings.slack_bot_token.get_secret_value()),

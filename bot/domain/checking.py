@@ -147,7 +147,9 @@ def record(
     elif result.outcome.ticks:
         if tick is None and bound is not None and not human and position not in run.unticked:
             ticked: dict[str, Any] = {"item": item.key, "position": position, "evidence": seq}
-            earlier = open_steps_before(deployment.checklist, position, deployment.ticks)
+            earlier = open_steps_before(
+                deployment.checklist, position, {**deployment.ticks, **deployment.care.waivers}
+            )
             if earlier:
                 ticked["before"] = list(earlier)
             facts.append(Fact(kind="item.ticked", actor=BOT, at=at, data=ticked))
@@ -281,7 +283,9 @@ def overruled(
         "reason": reason,
         "evidence": result.seq,
     }
-    before = open_steps_before(deployment.checklist, position, deployment.ticks)
+    before = open_steps_before(
+        deployment.checklist, position, {**deployment.ticks, **deployment.care.waivers}
+    )
     if before:
         data["before"] = list(before)
     return Fact(kind="item.overruled", actor=user, at=at, data=data)

@@ -11,9 +11,11 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
+from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment, Target, checked_target, slug, started
 from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding
 from bot.domain.verification import Bound
+from bot.services import permitting
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts, watches
 
@@ -40,7 +42,8 @@ class StartRequest:
 async def start(ports: Ports, request: StartRequest) -> Deployment:
     """Start a deployment, or return the one this delivery started before.
 
-    Raises InvalidName, ChecklistUnusable, SidecarUnusable, AlreadyDeploying, StorageBusy, StorageFailed.
+    Raises InvalidName, ChecklistUnusable, SidecarUnusable, AlreadyDeploying, NotPermitted,
+    GroupUnknown, StorageBusy, StorageFailed.
     """
     target = checked_target(request.service, request.version, request.environment)
     checklist = ports.library.load(request.checklist)
@@ -57,6 +60,10 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         raise ChecklistUnusable(request.checklist, (nothing,))
     bindings = await ports.verifier.bindings(request.checklist, **variables)
     plan = await ports.watching.plan(request.checklist, **variables)
+    conduct = await ports.rulebook.conduct(request.checklist, **variables)
+    await permitting.require_in(
+        ports, conduct, Permission.START, user=request.lead, team=request.team, channel=request.channel
+    )
     now = ports.clock.now()
     begin = partial(
         started,
@@ -68,6 +75,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         checklist_name=request.checklist,
         checklist=checklist,
         bindings=_ready(checklist, bindings),
+        conduct=conduct,
         at=now,
     )
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.domain.errors import GroupUnknown
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import POST_EVENT
 from bot.slack.mrkdwn import shorten
@@ -23,6 +25,9 @@ from bot.slack.mrkdwn import shorten
 #: Longest wait for an answer from Slack, in seconds, and for those needed before Slack's own 3 s are over.
 CALL_S = 10.0
 QUICK_S = 1.2
+#: How long the members of a user group are believed, in seconds: who was just added waits so long at most.
+#: `usergroups.users.list` is Tier 2, 20 calls a minute (Slack docs: rate limits).
+MEMBERS_S = 120.0
 
 #: Codes that no later attempt changes unless somebody does something.
 _PERMANENT = {
@@ -128,6 +133,7 @@ class Gateway:
         self.workspace_url = ""
         self._people: dict[str, Person] = {}
         self._direct: dict[str, str] = {}
+        self._members: dict[str, tuple[float, frozenset[str]]] = {}
 
     async def call(
         self, method: str, *, timeout: float = CALL_S, form: bool = False, **arguments: Any
@@ -321,6 +327,19 @@ class Gateway:
             self._people.clear()
         self._people[user] = person
         return person
+
+    async def members(self, group: str) -> frozenset[str]:
+        """Who is in a user group, as of two minutes ago at most. Raises GroupUnknown."""
+        asked_at, known = self._members.get(group, (-MEMBERS_S, frozenset()))
+        if time.monotonic() - asked_at < MEMBERS_S:
+            return known
+        try:
+            answer = await self.call("usergroups.users.list", timeout=QUICK_S, form=True, usergroup=group)
+        except SlackFailure as failure:
+            raise GroupUnknown(group, failure.code) from failure
+        members = frozenset(str(user) for user in answer.get("users", ()))
+        self._members[group] = (time.monotonic(), members)
+        return members
 
     async def names(self, users: Sequence[str]) -> dict[str, str]:
         """The names of these people."""
