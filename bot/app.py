@@ -33,12 +33,16 @@ from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.check_listeners import CheckListeners
 from bot.slack.connection import SocketConnection
-from bot.slack.conversation import Conversation, Meaning
+from bot.slack.conversation import Conversation, Meaning, Part
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
+from bot.slack.home_conversation import HomeConversation
+from bot.slack.home_listeners import HomeListeners
+from bot.slack.homes import Homes
 from bot.slack.inflight import InFlight
 from bot.slack.listeners import Listeners
 from bot.slack.publisher import Publisher
 from bot.slack.reminder_listeners import ReminderListeners
+from bot.slack.shortcut_listeners import ShortcutListeners
 from bot.storage import migrating, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -56,7 +60,7 @@ class _LateBell:
     """A bell that can be hung before there is anybody to hear it."""
 
     def __init__(self) -> None:
-        self.hearers: list[Publisher | CheckRunner] = []
+        self.hearers: list[Publisher | CheckRunner | Homes] = []
 
     def ring(self) -> None:
         for hearer in self.hearers:
@@ -139,6 +143,7 @@ class Application:
         self._session: aiohttp.ClientSession | None = None
         self._socket: SocketConnection | None = None
         self._publisher: Publisher | None = None
+        self._homes: Homes | None = None
         self._runner: CheckRunner | None = None
         self._web: WebServer | None = None
         self._watches = WatchRunner(self.ports)
@@ -173,16 +178,33 @@ class Application:
             logger=logging.getLogger("slack_bolt"),
         )
         answerer = Answerer(gateway, self._in_flight)
-        parts = [AlertConversation(self.ports, Meaning(self.ports))]
+        meaning = Meaning(self.ports)
+        parts: list[Part] = [
+            AlertConversation(self.ports, meaning),
+            HomeConversation(self.ports, gateway, meaning),
+        ]
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
-        Listeners(
+        queue = TickQueue(self.ports)
+        listeners = Listeners(
             ports=self.ports,
             conversation=conversation,
-            queue=TickQueue(self.ports),
+            queue=queue,
             answerer=answerer,
             in_flight=self._in_flight,
             gateway=gateway,
             command=settings.command,
+        )
+        listeners.register(bolt)
+        HomeListeners(
+            ports=self.ports,
+            conversation=conversation,
+            queue=queue,
+            answerer=answerer,
+            in_flight=self._in_flight,
+            told_of=listeners.told_of,
+        ).register(bolt)
+        ShortcutListeners(
+            ports=self.ports, gateway=gateway, answerer=answerer, command=settings.command
         ).register(bolt)
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
@@ -194,8 +216,10 @@ class Application:
             gateway=gateway,
         )
         self._runner = CheckRunner(self.ports)
-        self._bell.hearers = [self._publisher, self._runner]
+        self._homes = Homes(ports=self.ports, gateway=gateway, command=settings.command)
+        self._bell.hearers = [self._publisher, self._runner, self._homes]
         await self._publisher.start()
+        await self._homes.start()
         await self._runner.start()
         await self._watches.start()
         await self._reminders.start()
@@ -244,6 +268,8 @@ class Application:
         await self._watches.stop()
         if self._publisher is not None:
             await self._publisher.stop(within=DRAIN_S / 2)
+        if self._homes is not None:
+            await self._homes.stop(within=DRAIN_S / 4)
         if self._session is not None:
             await self._session.close()
         await self.ports.database.close()

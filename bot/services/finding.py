@@ -55,3 +55,9 @@ async def card(ports: Ports, deployment_id: int) -> Post | None:
     """The card of a deployment, to link to."""
     async with ports.database.read() as tx:
         return await posts.card(tx, deployment_id)
+
+
+async def message(ports: Ports, post_id: int) -> Post | None:
+    """One message of a deployment's, or None."""
+    async with ports.database.read() as tx:
+        return await posts.get(tx, post_id)

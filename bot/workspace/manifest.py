@@ -78,7 +78,8 @@ class Manifest:
         information = raw.get("display_information") or {}
         features = raw.get("features") or {}
         settings = raw.get("settings") or {}
-        scopes = ((raw.get("oauth_config") or {}).get("scopes") or {}).get("bot") or []
+        asked = (raw.get("oauth_config") or {}).get("scopes") or {}
+        scopes = asked.get("bot") or []
         name = information.get("name") or ""
         if not 1 <= len(name) <= MAX_NAME:
             problems.append(f"display_information.name must have 1 to {MAX_NAME} characters")
