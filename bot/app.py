@@ -33,9 +33,13 @@ from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.check_listeners import CheckListeners
 from bot.slack.connection import SocketConnection
-from bot.slack.conversation import Conversation, Meaning
+from bot.slack.conversation import Conversation, Meaning, Part
+from bot.slack.gate_conversation import GateConversation
+from bot.slack.gate_listeners import GateListeners
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
 from bot.slack.inflight import InFlight
+from bot.slack.item_conversation import ItemConversation
+from bot.slack.item_listeners import ItemListeners
 from bot.slack.listeners import Listeners
 from bot.slack.publisher import Publisher
 from bot.slack.reminder_listeners import ReminderListeners
@@ -173,7 +177,12 @@ class Application:
             logger=logging.getLogger("slack_bolt"),
         )
         answerer = Answerer(gateway, self._in_flight)
-        parts = [AlertConversation(self.ports, Meaning(self.ports))]
+        meaning = Meaning(self.ports)
+        parts: list[Part] = [
+            AlertConversation(self.ports, meaning),
+            GateConversation(self.ports, meaning),
+            ItemConversation(self.ports, meaning, gateway),
+        ]
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
         Listeners(
             ports=self.ports,
@@ -185,6 +194,10 @@ class Application:
             command=settings.command,
         ).register(bolt)
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
+        GateListeners(ports=self.ports, answerer=answerer, in_flight=self._in_flight).register(bolt)
+        ItemListeners(
+            ports=self.ports, gateway=gateway, answerer=answerer, in_flight=self._in_flight
+        ).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
         self._publisher = Publisher(
