@@ -34,11 +34,15 @@ from bot.slack.blocks.layout import MessageLayout
 from bot.slack.check_listeners import CheckListeners
 from bot.slack.connection import SocketConnection
 from bot.slack.conversation import Conversation, Meaning, Part
+from bot.slack.gate_conversation import GateConversation
+from bot.slack.gate_listeners import GateListeners
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
 from bot.slack.home_conversation import HomeConversation
 from bot.slack.home_listeners import HomeListeners
 from bot.slack.homes import Homes
 from bot.slack.inflight import InFlight
+from bot.slack.item_conversation import ItemConversation
+from bot.slack.item_listeners import ItemListeners
 from bot.slack.listeners import Listeners
 from bot.slack.publisher import Publisher
 from bot.slack.reminder_listeners import ReminderListeners
@@ -182,6 +186,8 @@ class Application:
         parts: list[Part] = [
             AlertConversation(self.ports, meaning),
             HomeConversation(self.ports, gateway, meaning),
+            GateConversation(self.ports, meaning),
+            ItemConversation(self.ports, meaning, gateway),
         ]
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
         queue = TickQueue(self.ports)
@@ -207,6 +213,10 @@ class Application:
             ports=self.ports, gateway=gateway, answerer=answerer, command=settings.command
         ).register(bolt)
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
+        GateListeners(ports=self.ports, answerer=answerer, in_flight=self._in_flight).register(bolt)
+        ItemListeners(
+            ports=self.ports, gateway=gateway, answerer=answerer, in_flight=self._in_flight
+        ).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
         self._publisher = Publisher(

@@ -237,7 +237,17 @@ def touched(before: Deployment, after: Deployment) -> set[int] | None:
     found = {
         position for position, result in after.results.items() if before.results.get(position) is not result
     }
-    return ticks | found | (waiting[0] ^ waiting[1])
+    tended = {
+        position
+        for was, now in (
+            (before.care.waivers, after.care.waivers),
+            (before.care.assignments, after.care.assignments),
+            (before.care.notes, after.care.notes),
+        )
+        for position in {*was, *now}
+        if was.get(position) != now.get(position)
+    }
+    return ticks | found | tended | (waiting[0] ^ waiting[1])
 
 
 def counts(deployment: Deployment, positions: Iterable[int]) -> dict[str, int]:

@@ -161,6 +161,15 @@ class NoSuchItem(DeploybotError):
         super().__init__("There is no such item in this deployment; nothing was changed.")
 
 
+class SeveralItems(DeploybotError):
+    """Words that name several items where one is meant."""
+
+    def __init__(self, words: str, items: tuple[str, ...]) -> None:
+        named = ", ".join(f"“{item}”" for item in items[:3])
+        more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+        super().__init__(f"“{words[:60]}” names several items: {named}{more}. Write one of them.")
+
+
 class WaiverReasonMissing(DeploybotError):
     """A waiver without a word of why."""
 

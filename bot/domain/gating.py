@@ -32,14 +32,25 @@ def check_gates(deployment: Deployment, hold: Hold, *, obstacles: Sequence[str] 
 
     `obstacles` are other things in the way, each as a sentence: a lock, a freeze.
     """
-    held = deployment.held_up(hold)
-    if held or obstacles:
+    rolled_back = deployment.aftermath.rollback is not None
+    closed = () if hold is Hold.FINISH and rolled_back else deployment.held_up(hold)
+    if closed or obstacles:
         raise GateClosed(
             what=hold.value,
-            gates=tuple((gate.title, tuple(item.text for item in left)) for gate, left in held),
+            gates=tuple((gate.title, tuple(item.text for item in left)) for gate, left in closed),
             obstacles=tuple(obstacles),
             named=NAMED,
         )
+
+
+def held(deployment: Deployment, hold: Hold, *, user: str, at: datetime) -> Fact | None:
+    """That items of a gate opened while the evidence was looked at again; None where none did."""
+    if hold is Hold.FINISH and deployment.aftermath.rollback is not None:
+        return None
+    left = [item.key for _, items in deployment.held_up(hold) for item in items]
+    if not left:
+        return None
+    return Fact(kind="conclusion.held", actor=user, at=at, data={"what": hold.value, "open": left})
 
 
 def check_eyes(deployment: Deployment, *, user: str, members: frozenset[str] | None) -> None:
@@ -60,6 +71,14 @@ def go_requested(deployment: Deployment, *, user: str, at: datetime) -> Fact:
     approval = deployment.conduct.approval
     group = approval.group if approval is not None else ""
     return Fact(kind="go.requested", actor=user, at=at, data={"group": group, "lead": deployment.lead})
+
+
+def go_missing(deployment: Deployment) -> tuple[str, ...]:
+    """That the end has to wait for Go: where rules hold Go, finishing must not be the way around it."""
+    conduct = deployment.conduct
+    ruled = conduct.approval is not None or any(Hold.GO in gate.holds for gate in conduct.gates)
+    waits = ruled and deployment.go is None and deployment.aftermath.rollback is None
+    return ("Nobody gave Go.",) if waits else ()
 
 
 def no_go(deployment: Deployment, *, user: str, at: datetime, reason: str) -> Fact:
@@ -92,9 +111,9 @@ def override_requested(
     _must_be_open(deployment)
     if any(one.pending and one.what == hold for one in deployment.care.overrides):
         raise OverrideUnderWay
-    held = deployment.held_up(hold)
+    closed = deployment.held_up(hold)
     four_eyes = hold is Hold.GO and deployment.conduct.approval is not None
-    if not held and not obstacles and not four_eyes:
+    if not closed and not obstacles and not four_eyes:
         raise NoOverrideNeeded
     reason = " ".join(reason.split())
     if not reason:
@@ -105,7 +124,7 @@ def override_requested(
     data: dict[str, Any] = {
         "what": hold.value,
         "reason": reason,
-        "open": [item.key for _, left in held for item in left],
+        "open": [item.key for _, left in closed for item in left],
         "obstacles": said,
     }
     return Fact(kind="override.requested", actor=user, at=at, data=data)

@@ -61,3 +61,9 @@ async def message(ports: Ports, post_id: int) -> Post | None:
     """One message of a deployment's, or None."""
     async with ports.database.read() as tx:
         return await posts.get(tx, post_id)
+
+
+async def sections(ports: Ports, deployment_id: int) -> list[Post]:
+    """The messages of a deployment's sections, in order, to link to."""
+    async with ports.database.read() as tx:
+        return await posts.of_kind(tx, deployment_id, "section")

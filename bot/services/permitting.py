@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.domain.conduct import DEEDS, Allowed, Conduct, Permission
 from bot.domain.deployment import Deployment
-from bot.domain.errors import NotPermitted
+from bot.domain.errors import NoSuchDeployment, NotPermitted
 from bot.domain.events import BOT
 from bot.services.ports import Ports
 
@@ -12,6 +12,17 @@ from bot.services.ports import Ports
 async def require(ports: Ports, state: Deployment, permission: Permission, *, user: str) -> None:
     """See that this person may do this in this deployment. Raises NotPermitted, GroupUnknown."""
     await require_in(ports, state.conduct, permission, user=user, team=state.team, channel=state.channel)
+
+
+async def require_for(ports: Ports, deployment_id: int, permission: Permission, *, user: str) -> None:
+    """The same by the deployment's id. Raises NoSuchDeployment, NotPermitted, GroupUnknown."""
+    state = ports.deployments.kept(deployment_id)  # its rules, team and channel never change
+    if state is None:
+        async with ports.database.read() as tx:
+            state = await ports.deployments.get(tx, deployment_id)
+    if state is None:
+        raise NoSuchDeployment(str(deployment_id))
+    await require(ports, state, permission, user=user)
 
 
 async def require_in(

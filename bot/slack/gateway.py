@@ -7,6 +7,7 @@ message twice. Whoever calls decides, knowing whether the outcome is known.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -134,6 +135,7 @@ class Gateway:
         self._people: dict[str, Person] = {}
         self._direct: dict[str, str] = {}
         self._members: dict[str, tuple[float, frozenset[str]]] = {}
+        self._groups: dict[str, str] = {}
 
     async def call(
         self, method: str, *, timeout: float = CALL_S, form: bool = False, **arguments: Any
@@ -320,6 +322,17 @@ class Gateway:
             if failure.code != done:
                 raise
 
+    async def update_view(self, view_id: str, view: Mapping[str, Any]) -> None:
+        """Draw a modal that is open anew. Raises SlackFailure."""
+        await self.call("views.update", timeout=QUICK_S * 2, view_id=view_id, view=dict(view))
+
+    async def groups(self) -> list[tuple[str, str]]:
+        """The workspace's user groups: (id, name), by name. Raises SlackFailure."""
+        answer = await self.call("usergroups.list", timeout=QUICK_S, form=True)
+        found = [(str(group["id"]), str(group.get("name", ""))) for group in answer.get("usergroups", ())]
+        self._groups = dict(found)
+        return sorted(found, key=lambda group: group[1].casefold())
+
     def link(self, channel: str, ts: str | None, thread_ts: str | None = None) -> str | None:
         """A link to a message or a reply, as chat.getPermalink gives it; None before it is posted."""
         if ts is None or not self.workspace_url:
@@ -369,9 +382,14 @@ class Gateway:
         return members
 
     async def names(self, users: Sequence[str]) -> dict[str, str]:
-        """The names of these people."""
-        people = await asyncio.gather(*(self.person(user) for user in users))
-        return {person.id: person.name for person in people}
+        """The names of these people, and of user groups among them."""
+        groups = [user for user in users if user.startswith("S")]
+        people = await asyncio.gather(*(self.person(user) for user in users if user not in groups))
+        named = {person.id: person.name for person in people}
+        if any(group not in self._groups for group in groups):
+            with contextlib.suppress(SlackFailure):
+                await self.groups()
+        return named | {group: self._groups.get(group) or "a user group" for group in groups}
 
 
 def _failure(method: str, error: SlackApiError) -> SlackFailure:

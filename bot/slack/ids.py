@@ -40,6 +40,14 @@ class Action(StrEnum):
     RAISE = "raise_trigger"
     HOME_TICK = "home_tick"
     HOME_START = "home_start"
+    NO_GO = "no_go"
+    OVERRIDE_GATE = "override_gate"
+    CONFIRM_OVERRIDE = "confirm_override"
+    WITHDRAW_OVERRIDE = "withdraw_override"
+    ITEMS = "items"
+    ITEM_MENU = "item_menu"
+    OPEN_ITEMS = "open_items"
+    CARD_MENU = "card_menu"
 
 
 class Shortcut(StrEnum):
@@ -63,6 +71,12 @@ class View(StrEnum):
     RAISE = "raise_trigger"
     NOTE_FROM_MESSAGE = "note_from_message"
     RAISE_FROM_MESSAGE = "raise_from_message"
+    NO_GO = "no_go"
+    OVERRIDE_GATE = "override_gate"
+    WAIVE = "waive"
+    ASSIGN = "assign"
+    NOTE = "note"
+    OPEN_ITEMS = "open_items"
 
 
 class Field(StrEnum):
@@ -80,6 +94,9 @@ class Field(StrEnum):
     CHANNEL = "channel"
     ITEM = "item"
     NOTE = "note"
+    PERSON = "person"
+    GROUP = "group"
+    LINK = "link"
 
 
 #: `event_type` of the metadata every post carries (Slack docs: message metadata).
@@ -117,6 +134,53 @@ class Scope:
         if self.last >= total:
             raise ForeignClick
         return range(self.first, self.last + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemRef:
+    """Something to do about an item, as an option's value."""
+
+    deployment_id: int
+    position: int
+    #: One word: what to do.
+    deed: str
+
+    def write(self) -> str:
+        """The `value`."""
+        return f"{self.deployment_id}.{self.position}.{self.deed}"
+
+    @classmethod
+    def read(cls, value: object) -> ItemRef:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        parts = str(value).split(".")
+        if len(parts) != 3 or not (parts[0].isdecimal() and parts[1].isdecimal()):
+            raise ForeignClick
+        return cls(deployment_id=int(parts[0]), position=int(parts[1]), deed=parts[2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverrideRef:
+    """Go or the end of a deployment, or an override that was asked for, as a button's value."""
+
+    deployment_id: int
+    #: `go` or `finish`.
+    what: str
+    #: The event that asked for it; 0 where nobody did yet.
+    seq: int = 0
+
+    def write(self) -> str:
+        """The `value`."""
+        return f"{self.deployment_id}.{self.what}.{self.seq}"
+
+    @classmethod
+    def read(cls, value: object) -> OverrideRef:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        parts = str(value).split(".")
+        if len(parts) != 3 or not (parts[0].isdecimal() and parts[2].isdecimal()):
+            raise ForeignClick
+        if parts[1] not in ("go", "finish"):
+            raise ForeignClick
+        return cls(deployment_id=int(parts[0]), what=parts[1], seq=int(parts[2]))
 
 
 @dataclass(frozen=True, kw_only=True)

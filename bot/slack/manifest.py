@@ -48,8 +48,8 @@ SHORTCUTS = (
 )
 
 USAGE = (
-    "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | mine | "
-    "go | finish | abort REASON | raise WORDS | rollback REASON | drill | help"
+    "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | "
+    "mine | go | finish | abort REASON | raise WORDS | rollback REASON | drill | help"
 )
 
 

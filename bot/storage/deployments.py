@@ -96,6 +96,10 @@ class Deployments:
         row = (await tx.execute(query)).one_or_none()
         return None if row is None else await self._state(tx, row)
 
+    def kept(self, deployment_id: int) -> Deployment | None:
+        """The state at hand, if any: old perhaps, but what a deployment began with never changes."""
+        return self._kept.get(deployment_id)
+
     async def named(self, tx: AsyncConnection, team: str, name: str) -> Deployment | None:
         """The deployment people call `name`, or None."""
         query = select(deployments).where(
