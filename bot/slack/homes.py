@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
+from bot.domain.belonging import Claim
 from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
 from bot.domain.events import BOT
@@ -271,10 +272,11 @@ class Homes:
 
 
 def _people_in(found: Survey) -> set[str]:
-    """Who is named in plain text: those who gave items to the person, and those who ticked them."""
+    """Who is named in plain text: those who gave items, the groups that got them, those who ticked them."""
     people: set[str] = set()
     for deployment_id, own in found.mine.items.items():
         deployment = found.mine.deployments[deployment_id]
         people |= {one.given_by for one in own}
+        people |= {one.through for one in own if one.claim is Claim.GROUP}
         people |= {deployment.ticks[one.position].by for one in own if one.position in deployment.ticks}
     return people - {"", BOT, FILE}

@@ -200,7 +200,9 @@ def _unknown(groups: Sequence[str]) -> str:
 
 def _boxes(seen: Seen, deployment: Deployment, own: Sequence[Own]) -> Iterator[tuple[list[Own], list[Block]]]:
     """The boxes of one deployment, as few blocks as Slack allows: (items, blocks)."""
-    at_home = replace(deployment, timezone=seen.timezone)
+    # Times in the person's own zone; whom it was given to is said beside it.
+    care = replace(deployment.care, assignments={})
+    at_home = replace(deployment, timezone=seen.timezone, care=care)
     heading: Place | None = None
     held: list[Own] = []
 
@@ -299,7 +301,7 @@ def _claim(one: Own, names: Mapping[str, str]) -> str:
         case Claim.PERSON:
             return f"given to you{by}"
         case Claim.GROUP:
-            return f"given to your group{by}"
+            return f"given to {shorten(names.get(one.through, 'your group'), 24)}{by}"
         case Claim.SECTION:
             return "in a section of yours"
 
