@@ -38,10 +38,13 @@ def _place(deployment: Deployment, post: Post, link: str | None) -> Place:
     title = "Rollback steps"
     if post.kind == "section":
         title = plain(deployment.checklist.sections[post.content["section"]].title)
+    title = title or plain(deployment.checklist.title)
+    if post.content["parts"] > 1:
+        title = f"{title} ({post.content['part']} of {post.content['parts']})"
     return Place(
         post_id=post.id,
         first=post.content["first"],
         last=post.content["last"],
-        title=title or plain(deployment.checklist.title),
+        title=title,
         link=link,
     )

@@ -19,7 +19,7 @@ from bot.templates import escape
 
 #: Blocks of a Home tab (Slack docs: views.publish), and how many of them go to alerts, to one's own items
 #: and to running deployments; the rest is headings, the start and the history.
-BLOCKS, ALERTS, OWN_BLOCKS, RUNNING = 100, 8, 56, 12
+BLOCKS, ALERTS, OWN_BLOCKS, RUNNING = 100, 8, 54, 12
 #: Longest list of one's own items as a message: `text` beyond 4,000 characters is cut (Slack docs:
 #: chat.postMessage), and the end of the list says how many more there are.
 LISTED = 3600
@@ -80,7 +80,10 @@ class Seen:
 
 def draw(seen: Seen) -> Block:
     """The view."""
-    blocks = [*_alerts(seen), *_own(seen), *_running(seen), *_start(seen), *_ended(seen)]
+    blocks: list[Block] = []
+    for part in (_alerts, _own, _running, _start, _ended):
+        drawn = list(part(seen))
+        blocks += [{"type": "divider"}, *drawn] if blocks and drawn else drawn
     return {"type": "home", "blocks": blocks[:BLOCKS]}
 
 

@@ -182,7 +182,7 @@ export class MessageList {
     bar.append(tool("Add a reaction", "☺", pick));
     if (!this.thread) bar.append(tool("Reply in thread", "💬", () => this.openThread(message.thread_ts ?? message.ts)));
     bar.append(tool("Copy link", "🔗", () => navigator.clipboard?.writeText(`${location.origin}/archives/${this.channel}/p${message.ts.replace(".", "")}`)));
-    if (shortcutsOf("message").length) bar.append(shortcutMenu({ label: "More actions", sign: "⋮", className: "tool", type: "message", place: () => ({ channel: this.channel, ts: message.ts }) }));
+    if (shortcutsOf("message").length) bar.append(shortcutMenu({ label: "Message shortcuts", sign: "⋮", className: "tool", type: "message", place: () => ({ channel: this.channel, ts: message.ts }) }));
     bar.append(picker);
     return bar;
   }
