@@ -22,7 +22,7 @@ from bot.templates import escape
 BLOCKS, ALERTS, OWN_BLOCKS, RUNNING = 100, 8, 54, 12
 #: Longest list of one's own items as a message: `text` beyond 4,000 characters is cut (Slack docs:
 #: chat.postMessage), and the end of the list says how many more there are.
-LISTED = 3600
+LISTED = 3500
 
 _MARKS = {Phase.IN_PROGRESS: "🚀", Phase.FINISHED: "✅", Phase.ABORTED: "🛑"}
 
@@ -106,14 +106,12 @@ def listed(
     for deployment_id, own in items.items():
         deployment = deployments[deployment_id]
         waiting = [one for one in own if not one.lingers]
-        if not waiting:
-            continue
-        lines.append(f"*{_target(deployment, links)}*  {len(waiting)} open")
+        heading = f"*{_target(deployment, links)}*  {len(waiting)} open"
         for one in waiting:
-            line = _line(deployment, one, links)
-            if sum(map(len, lines)) + len(line) > LISTED:
+            more = [heading, _line(deployment, one, links)]
+            if len("\n".join([*lines, *more])) > LISTED:
                 break
-            lines.append(line)
+            lines += more if heading not in lines else more[1:]
             shown += 1
     if shown < total:
         lines.append(f"… and {total - shown} more; my *Home* tab lists them.")
