@@ -127,6 +127,7 @@ async def test_rules_hold_go_and_the_end_until_the_right_people_did_their_part(
     await asked.get_by_role("button", name=re.compile("^Give Go")).click()
     await ben.sees("@ben gave Go for storefront v1.4.2", where=ben.thread)
     await ana.sees("Go by @ben", where=ana.card)
+    await expect(asked.get_by_role("button", name=re.compile("^Give Go"))).to_have_count(0)
 
     # Carla is not in the group that may roll back.
     carla = await house.enters(CARLA, theme="dark")
