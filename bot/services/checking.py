@@ -146,9 +146,10 @@ def concluding(
     expired = checking.expire(state, at=at)
     if expired or reopened:
         return list(expired)
-    held = gating.held(state, Hold(purpose.value), user=user, at=at)
-    if held is not None:
-        return [held]
+    for hold, by in ((Hold.GO, go_by), (Hold(purpose.value), user)):
+        held = gating.held(state, hold, user=by, at=at) if by else None
+        if held is not None:
+            return [held]
     if purpose is Purpose.GO:
         return [checking.gone(state, user=user, at=at)]
     given = [checking.gone(state, user=go_by, at=at)] if go_by else []
