@@ -37,12 +37,16 @@ from bot.slack.conversation import Conversation, Meaning, Part
 from bot.slack.gate_conversation import GateConversation
 from bot.slack.gate_listeners import GateListeners
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
+from bot.slack.home_conversation import HomeConversation
+from bot.slack.home_listeners import HomeListeners
+from bot.slack.homes import Homes
 from bot.slack.inflight import InFlight
 from bot.slack.item_conversation import ItemConversation
 from bot.slack.item_listeners import ItemListeners
 from bot.slack.listeners import Listeners
 from bot.slack.publisher import Publisher
 from bot.slack.reminder_listeners import ReminderListeners
+from bot.slack.shortcut_listeners import ShortcutListeners
 from bot.storage import migrating, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -60,7 +64,7 @@ class _LateBell:
     """A bell that can be hung before there is anybody to hear it."""
 
     def __init__(self) -> None:
-        self.hearers: list[Publisher | CheckRunner] = []
+        self.hearers: list[Publisher | CheckRunner | Homes] = []
 
     def ring(self) -> None:
         for hearer in self.hearers:
@@ -143,6 +147,7 @@ class Application:
         self._session: aiohttp.ClientSession | None = None
         self._socket: SocketConnection | None = None
         self._publisher: Publisher | None = None
+        self._homes: Homes | None = None
         self._runner: CheckRunner | None = None
         self._web: WebServer | None = None
         self._watches = WatchRunner(self.ports)
@@ -180,18 +185,32 @@ class Application:
         meaning = Meaning(self.ports)
         parts: list[Part] = [
             AlertConversation(self.ports, meaning),
+            HomeConversation(self.ports, gateway, meaning),
             GateConversation(self.ports, meaning),
             ItemConversation(self.ports, meaning, gateway),
         ]
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
-        Listeners(
+        queue = TickQueue(self.ports)
+        listeners = Listeners(
             ports=self.ports,
             conversation=conversation,
-            queue=TickQueue(self.ports),
+            queue=queue,
             answerer=answerer,
             in_flight=self._in_flight,
             gateway=gateway,
             command=settings.command,
+        )
+        listeners.register(bolt)
+        HomeListeners(
+            ports=self.ports,
+            conversation=conversation,
+            queue=queue,
+            answerer=answerer,
+            in_flight=self._in_flight,
+            told_of=listeners.told_of,
+        ).register(bolt)
+        ShortcutListeners(
+            ports=self.ports, gateway=gateway, answerer=answerer, command=settings.command
         ).register(bolt)
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
         GateListeners(ports=self.ports, answerer=answerer, in_flight=self._in_flight).register(bolt)
@@ -207,8 +226,10 @@ class Application:
             gateway=gateway,
         )
         self._runner = CheckRunner(self.ports)
-        self._bell.hearers = [self._publisher, self._runner]
+        self._homes = Homes(ports=self.ports, gateway=gateway, command=settings.command)
+        self._bell.hearers = [self._publisher, self._runner, self._homes]
         await self._publisher.start()
+        await self._homes.start()
         await self._runner.start()
         await self._watches.start()
         await self._reminders.start()
@@ -257,6 +278,8 @@ class Application:
         await self._watches.stop()
         if self._publisher is not None:
             await self._publisher.stop(within=DRAIN_S / 2)
+        if self._homes is not None:
+            await self._homes.stop(within=DRAIN_S / 4)
         if self._session is not None:
             await self._session.close()
         await self.ports.database.close()

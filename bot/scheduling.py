@@ -16,7 +16,7 @@ from bot.services import alerting
 from bot.services.ports import Ports
 from bot.services.reminding import Reminders
 from bot.services.watching import WatchRunner
-from bot.storage import clicks, deliveries, samples
+from bot.storage import clicks, deliveries, homes, samples
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ KEEP_DELIVERIES = timedelta(days=7)
 KEEP_CLICKS = timedelta(days=30)
 #: Charts of a deployment can be drawn for so long; what followed from the samples stays in the history.
 KEEP_SAMPLES = timedelta(days=90)
+#: Who opened their App Home is known for so long; it is kept up to date for a day.
+KEEP_HOMES = timedelta(days=7)
 #: How long after the start it is pruned first: what waits for the start goes before.
 PRUNE_AFTER = timedelta(minutes=1)
 #: How often alerts nobody took are looked at; what is configured is in minutes.
@@ -126,5 +128,6 @@ async def prune(ports: Ports) -> None:
             await deliveries.prune(tx, before=now - KEEP_DELIVERIES)
             await clicks.prune(tx, before=now - KEEP_CLICKS)
             await samples.prune(tx, before=now - KEEP_SAMPLES)
+            await homes.prune(tx, before=now - KEEP_HOMES)
     except DeploybotError as error:
         log.warning("pruning waits for the next time: %s", error)

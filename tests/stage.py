@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,44 @@ class Person:
                     )
         raise AssertionError(f"no button {label!r} in {message['text'][:80]!r}")
 
+    async def opens_home(self, bot_user: str) -> Json:
+        """Open the app's Home tab; what it showed before."""
+        return await self._do("home", bot_user_id=bot_user)
+
+    async def chooses(self, shortcut: str, message: Json | None = None, *, channel: str = CHANNEL) -> Json:
+        """Choose a shortcut by its callback_id, from the menu or on a message."""
+        place = {} if message is None else {"channel": channel, "ts": message["ts"]}
+        return await self._do("shortcut", callback_id=shortcut, **place)
+
+    async def ticks_at_home(self, view: Json, text: str) -> Json:
+        """Click the box with this text in the Home tab."""
+        block, element, option = find_box({**view, "text": "the home"}, text)
+        before = element.get("initial_options", [])
+        after = [o for o in before if o["value"] != option["value"]]
+        return await self._do(
+            "action",
+            container={"view_id": view["id"]},
+            block_id=block["block_id"],
+            action_id=element["action_id"],
+            value={"selected_options": after if len(after) < len(before) else [*before, option]},
+            state={},
+        )
+
+    async def presses_at_home(self, view: Json, label: str) -> Json:
+        """Press the button with this label in the Home tab."""
+        for block in view["blocks"]:
+            for element in block.get("elements", ()):
+                if element.get("type") == "button" and element["text"]["text"] == label:
+                    return await self._do(
+                        "action",
+                        container={"view_id": view["id"]},
+                        block_id=block["block_id"],
+                        action_id=element["action_id"],
+                        value={},
+                        state={},
+                    )
+        raise NotThere(f"no button {label!r} in the home")
+
     async def submits(self, view: Json, **values: str) -> Json:
         """Fill in a form's inputs and submit it."""
         state: Json = {}
@@ -107,8 +146,12 @@ class Person:
             element = block["element"]
             given = values.get(block["block_id"])
             filled: Json = {"type": element["type"]}
-            if element["type"] == "static_select":
-                chosen = [o for o in element["options"] if given in (o["value"], o["text"]["text"])]
+            if element["type"] == "conversations_select":
+                filled["selected_conversation"] = given or element.get("initial_conversation")
+            elif element["type"] == "static_select":
+                groups = element.get("option_groups") or [{"options": element.get("options", [])}]
+                options = [option for group in groups for option in group["options"]]
+                chosen = [o for o in options if given in (o["value"], o["text"]["text"])]
                 filled["selected_option"] = chosen[0] if chosen else element.get("initial_option")
             else:
                 filled["value"] = element.get("initial_value") if given is None else given
@@ -224,6 +267,23 @@ class Stage:
         """The forms this person has open, newest last."""
         state = (await self.client.get("/control/state")).json()
         return [v for v in state["views"] if v.get("user", v.get("user_id")) == user and v["type"] == "modal"]
+
+    async def home(self, user: str) -> Json:
+        """This person's Home tab. Raises NotThere."""
+        state = (await self.client.get("/control/state")).json()
+        for view in state["views"]:
+            if view["type"] == "home" and view.get("user", view.get("user_id")) == user:
+                return dict(view)
+        raise NotThere(f"no home of {user}")
+
+    async def home_says(self, user: str, *texts: str) -> Json:
+        """The Home tab, once it says all this. Raises NotThere."""
+        view = await self.home(user)
+        shown = json.dumps(view["blocks"], ensure_ascii=False)
+        missing = [text for text in texts if text not in shown]
+        if missing:
+            raise NotThere(f"{missing} not in {shown[:2000]}")
+        return view
 
     async def until(self, true: Callable[[], Any], *, within: float = 10.0, what: str = "") -> Any:
         """Wait until the (async) condition holds; its value. What is not there yet is waited for, too.

@@ -551,7 +551,13 @@ class InboundUnusable(DeploybotError):
 class BotNotInChannel(DeploybotError):
     """A channel the bot cannot post to."""
 
-    def __init__(self, bot: str, *, there: bool = False) -> None:
+    def __init__(self, bot: str, *, there: bool = False, chosen: bool = False) -> None:
+        if chosen:
+            super().__init__(
+                f"I'm not in that channel, so I can't open a thread there and started nothing. "
+                f"Type /invite {bot} in it, then press Start again."
+            )
+            return
         where = (
             "that channel, so I can't write there and told nobody"
             if there

@@ -32,6 +32,8 @@ WORSE = 2.0
 RENEW_EVERY = timedelta(minutes=1)
 #: Longest snooze, in hours. Own choice: nobody's watch lasts longer.
 LONGEST_SNOOZE_H = 24
+#: What the link to what a person saw is called.
+EVIDENCE = "Evidence"
 #: Who may raise a trigger again that was cleared.
 _ASKED = (Source.PERSON, Source.HOOK, Source.ALERTMANAGER, Source.DRILL)
 
@@ -164,8 +166,11 @@ def _anew(trigger: Trigger, report: Report) -> bool:
     return worst > 0 and report.size >= WORSE * worst
 
 
-def by_hand(words: str, reason: str, *, key: str) -> Report:
-    """A person's report: a trigger of the checklist, or own words, and what they saw. RaiseReasonMissing."""
+def by_hand(words: str, reason: str, *, key: str, link: str = "") -> Report:
+    """A person's report: a trigger of the checklist, or own words, and what they saw.
+
+    `link` leads to the evidence. Raises RaiseReasonMissing.
+    """
     words, reason = " ".join(words.split()), " ".join(reason.split())
     if not words and not reason:
         raise RaiseReasonMissing
@@ -174,7 +179,7 @@ def by_hand(words: str, reason: str, *, key: str) -> Report:
         key=key,
         title=title,
         source=Source.PERSON,
-        finding=TriggerFinding(said=said),
+        finding=TriggerFinding(said=said, links=((EVIDENCE, link),) if link else ()),
     )
 
 

@@ -59,15 +59,17 @@ async def report(
 
 
 async def raise_by_hand(
-    ports: Ports, deployment_id: int, *, words: str, reason: str, user: str, delivery: str
+    ports: Ports, deployment_id: int, *, words: str, reason: str, user: str, delivery: str, link: str = ""
 ) -> Deployment:
     """A person says what is wrong: one of the checklist's triggers or own words, and what they saw.
+
+    `link` leads to the evidence.
 
     Raises NoSuchDeployment, DeploymentClosed, RaiseReasonMissing, ReasonTooLong.
     """
 
     def told(state: Deployment) -> Report:
-        return triggering.by_hand(words, reason, key=f"hand-{state.seq + 1}")
+        return triggering.by_hand(words, reason, key=f"hand-{state.seq + 1}", link=link)
 
     return await _report(ports, deployment_id, told, by=user, delivery=delivery)
 

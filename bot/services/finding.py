@@ -57,6 +57,12 @@ async def card(ports: Ports, deployment_id: int) -> Post | None:
         return await posts.card(tx, deployment_id)
 
 
+async def message(ports: Ports, post_id: int) -> Post | None:
+    """One message of a deployment's, or None."""
+    async with ports.database.read() as tx:
+        return await posts.get(tx, post_id)
+
+
 async def sections(ports: Ports, deployment_id: int) -> list[Post]:
     """The messages of a deployment's sections, in order, to link to."""
     async with ports.database.read() as tx:

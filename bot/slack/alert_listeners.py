@@ -144,6 +144,7 @@ class AlertListeners:
                 reason=values.get(Field.WORDS, ""),
                 user=body["user"]["id"],
                 delivery=f"view.{view['id']}",
+                link=str(modals.metadata(view).get("link", "")),
             )
 
         await self._submitted(ack, body, raise_it(), blame=Field.WORDS)

@@ -95,15 +95,14 @@ class Answerer:
     async def tell(self, channel: str | None, user: str, answer: Answer, thread_ts: str | None) -> None:
         if not answer.text and answer.view is None:
             return
+        text = shorten(answer.text, ANSWER)
         try:
-            # A direct message reaches the person where there is no channel to speak in.
-            await self._gateway.tell(
-                channel=channel or user,
-                user=user,
-                text=shorten(answer.text, ANSWER),
-                blocks=answer.blocks,
-                thread_ts=thread_ts,
-            )
+            if channel:
+                await self._gateway.tell(
+                    channel=channel, user=user, text=text, blocks=answer.blocks, thread_ts=thread_ts
+                )
+            else:  # A direct message reaches the person where there is no channel to speak in.
+                await self._gateway.write_to(user, text, blocks=answer.blocks)
         except SlackFailure as failure:
             log.warning("cannot tell %s: %s. It was: %s", user, failure, answer.text)
 
@@ -112,13 +111,29 @@ class Answerer:
             answer = await self.guarded(work)
             if answer.view is None:
                 return answer
-            refusal = await self.open(str(body.get("trigger_id", "")), answer.view, on_top="view" in body)
+            refusal = await self.open(str(body.get("trigger_id", "")), answer.view, on_top=_in_a_modal(body))
             return Answer(text=refusal) if refusal else SILENCE
 
         task = self._in_flight.begin(form())
         await in_time(task)
         await ack()
         await self.answer_click(body, await task)
+
+    async def answer_in_form(self, ack: AsyncAck, body: Payload, work: Coroutine[Any, Any, Answer]) -> None:
+        """The same where there is no channel to answer in: words come as a form, or directly."""
+
+        async def form() -> Answer:
+            answer = await self.guarded(work)
+            view = answer.view or (said(answer.text) if answer.text else None)
+            if view is None:
+                return SILENCE
+            refusal = await self.open(str(body.get("trigger_id", "")), view, on_top=_in_a_modal(body))
+            return Answer(text=answer.text or refusal) if refusal else SILENCE
+
+        task = self._in_flight.begin(form())
+        await in_time(task)
+        await ack()
+        await self.tell(None, body["user"]["id"], await task, None)
 
     async def submitted(
         self,
@@ -197,6 +212,21 @@ def refusal(sentence: str) -> dict[str, Any]:
     }
 
 
+def said(text: str) -> dict[str, Any]:
+    """Words, in mrkdwn, as a form that is only closed."""
+    return {
+        "type": "modal",
+        "title": {"type": "plain_text", "text": "Deploybot"},
+        "close": {"type": "plain_text", "text": "Close"},
+        "blocks": [{"type": "section", "text": {"type": "mrkdwn", "text": shorten(text, 3000)}}],
+    }
+
+
+def _in_a_modal(body: Payload) -> bool:
+    """Whether somebody clicked in a form; an App Home is a view, too, and nothing is pushed on top of it."""
+    return bool((body.get("view") or {}).get("type") == "modal")
+
+
 def team_of(body: Payload) -> str:
     return str((body.get("team") or {}).get("id") or (body.get("user") or {}).get("team_id") or "")
 
@@ -212,8 +242,8 @@ def values_of(view: Payload) -> dict[str, str]:
     for inputs in view["state"]["values"].values():
         for name, element in inputs.items():
             option = element.get("selected_option") or {}
-            chosen = element.get("value") or option.get("value") or element.get("selected_user") or ""
-            found[name] = chosen.strip()
+            picked = element.get("selected_user") or element.get("selected_conversation")
+            found[name] = (element.get("value") or option.get("value") or picked or "").strip()
     return found
 
 

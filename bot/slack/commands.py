@@ -14,6 +14,7 @@ COMMANDS = (
     "start",
     "status",
     "list",
+    "mine",
     "check",
     "remind",
     "notify",
@@ -62,6 +63,11 @@ class Status:
 @dataclass(frozen=True, kw_only=True)
 class ListOpen:
     """The open deployments of the workspace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mine:
+    """What is the person's own to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +235,7 @@ Command = (
     Start
     | Status
     | ListOpen
+    | Mine
     | Check
     | StopChecks
     | Remind
@@ -282,6 +289,8 @@ def parse(text: str) -> Command:
             return _one_name("status", rest, Status)
         case "list":
             return ListOpen() if not rest else _too_much("list", rest)
+        case "mine":
+            return Mine() if not rest else _too_much("mine", rest)
         case "check":
             return _check(rest)
         case "remind":

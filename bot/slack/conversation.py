@@ -174,8 +174,13 @@ class Conversation:
             return await self.held(held)
         return SILENCE
 
-    def start_form(self, *, channel: str, start: commands.Start, can_open_view: bool) -> Answer:
-        """The form for a new deployment, or a button to it where no form can be opened yet."""
+    def start_form(
+        self, *, channel: str, start: commands.Start, can_open_view: bool, proposed: str = ""
+    ) -> Answer:
+        """The form for a new deployment, or a button to it where no form can be opened yet.
+
+        Without a `channel` the form asks for it, and proposes `proposed`.
+        """
         if can_open_view:
             given = {
                 "service": start.service,
@@ -187,7 +192,13 @@ class Conversation:
             if not names:
                 self._ports.library.load(checklist)
             return Answer(
-                view=modals.start(channel=channel, given=given, checklists=names, checklist=checklist)
+                view=modals.start(
+                    channel=channel,
+                    given=given,
+                    checklists=names,
+                    checklist=checklist,
+                    proposed=proposed,
+                )
             )
         button = {
             "type": "button",

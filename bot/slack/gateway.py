@@ -296,6 +296,32 @@ class Gateway:
         method = "views.push" if on_top else "views.open"
         await self.call(method, timeout=2.5, trigger_id=trigger_id, view=dict(view))
 
+    async def write_to(self, user: str, text: str, *, blocks: Sequence[Block] | None = None) -> None:
+        """Write to one person directly. Raises SlackFailure."""
+        arguments: dict[str, Any] = {"channel": await self.direct(user), "text": text, "unfurl_links": False}
+        if blocks is not None:
+            arguments["blocks"] = list(blocks)
+        await self.call("chat.postMessage", **arguments)
+
+    async def publish_home(self, user: str, view: Mapping[str, Any]) -> None:
+        """Show a person this in their App Home. Raises SlackFailure."""
+        await self.call("views.publish", user_id=user, view=dict(view))
+
+    async def pin(self, channel: str, ts: str) -> None:
+        """Pin a message in its channel; one that is pinned already is. Raises SlackFailure."""
+        await self._pinned("pins.add", channel, ts, done="already_pinned")
+
+    async def unpin(self, channel: str, ts: str) -> None:
+        """Let a pinned message go; one that is not pinned is let go. Raises SlackFailure."""
+        await self._pinned("pins.remove", channel, ts, done="no_pin")
+
+    async def _pinned(self, method: str, channel: str, ts: str, *, done: str) -> None:
+        try:
+            await self.call(method, form=True, channel=channel, timestamp=ts)
+        except SlackFailure as failure:
+            if failure.code != done:
+                raise
+
     async def update_view(self, view_id: str, view: Mapping[str, Any]) -> None:
         """Draw a modal that is open anew. Raises SlackFailure."""
         await self.call("views.update", timeout=QUICK_S * 2, view_id=view_id, view=dict(view))
@@ -307,11 +333,12 @@ class Gateway:
         self._groups = dict(found)
         return sorted(found, key=lambda group: group[1].casefold())
 
-    def link(self, channel: str, ts: str | None) -> str | None:
-        """A link to a message, in the form chat.getPermalink gives; None before it is posted."""
+    def link(self, channel: str, ts: str | None, thread_ts: str | None = None) -> str | None:
+        """A link to a message or a reply, as chat.getPermalink gives it; None before it is posted."""
         if ts is None or not self.workspace_url:
             return None
-        return f"{self.workspace_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
+        place = f"{self.workspace_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"
+        return f"{place}?thread_ts={thread_ts}&cid={channel}" if thread_ts and thread_ts != ts else place
 
     async def is_member(self, channel: str) -> bool:
         """Whether the bot can post in the channel. Raises SlackFailure where Slack does not say."""

@@ -6,6 +6,7 @@ new `block_id`s, otherwise Slack's clients may keep their own ticks (Slack docs:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +38,8 @@ class Action(StrEnum):
     NOT_THIS_DEPLOY = "not_this_deploy"
     SNOOZE = "snooze"
     RAISE = "raise_trigger"
+    HOME_TICK = "home_tick"
+    HOME_START = "home_start"
     NO_GO = "no_go"
     OVERRIDE_GATE = "override_gate"
     CONFIRM_OVERRIDE = "confirm_override"
@@ -45,6 +48,14 @@ class Action(StrEnum):
     ITEM_MENU = "item_menu"
     OPEN_ITEMS = "open_items"
     CARD_MENU = "card_menu"
+
+
+class Shortcut(StrEnum):
+    """`callback_id`s of shortcuts."""
+
+    START = "start_deployment"
+    NOTE = "note_from_message"
+    RAISE = "raise_from_message"
 
 
 class View(StrEnum):
@@ -58,6 +69,8 @@ class View(StrEnum):
     START_ROLLBACK = "start_rollback"
     NOT_THIS_DEPLOY = "not_this_deploy"
     RAISE = "raise_trigger"
+    NOTE_FROM_MESSAGE = "note_from_message"
+    RAISE_FROM_MESSAGE = "raise_from_message"
     NO_GO = "no_go"
     OVERRIDE_GATE = "override_gate"
     WAIVE = "waive"
@@ -78,6 +91,9 @@ class Field(StrEnum):
     WHEN = "when"
     TRIGGER = "trigger"
     WORDS = "words"
+    CHANNEL = "channel"
+    ITEM = "item"
+    NOTE = "note"
     PERSON = "person"
     GROUP = "group"
     LINK = "link"
@@ -271,3 +287,85 @@ class TickBlock:
                 raise ForeignClick
             chosen.add(int(value))
         return frozenset(chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HomeBlock:
+    """One drawing of some boxes of one person's home: the checklist's, wherever they stand in a message."""
+
+    deployment_id: int
+    #: The message of the thread that has these boxes.
+    post_id: int
+    #: New with each drawing.
+    revision: int
+    #: The newest event the drawing knew.
+    seq: int
+    #: Ascending, at most ten.
+    positions: tuple[int, ...]
+    #: The positions drawn as ticked.
+    ticked: frozenset[int]
+
+    def write(self) -> str:
+        """The `block_id`."""
+        numbers = (self.deployment_id, self.post_id, self.revision, self.seq)
+        mask = sum(1 << at for at, position in enumerate(self.positions) if position in self.ticked)
+        return f"home.{'.'.join(map(str, numbers))}.{'-'.join(map(str, self.positions))}.{mask:x}"
+
+    @classmethod
+    def read(cls, block_id: str) -> HomeBlock:
+        """From a `block_id`. Raises ForeignClick for one we did not write."""
+        parts = block_id.split(".")
+        if len(parts) != 7 or parts[0] != "home":
+            raise ForeignClick
+        try:
+            deployment_id, post_id, revision, seq = (int(part) for part in parts[1:5])
+            positions = tuple(int(part) for part in parts[5].split("-"))
+            mask = int(parts[6], 16)
+        except ValueError as error:
+            raise ForeignClick from error
+        if len(positions) > 10 or list(positions) != sorted(set(positions)) or mask >> len(positions):
+            raise ForeignClick
+        return cls(
+            deployment_id=deployment_id,
+            post_id=post_id,
+            revision=revision,
+            seq=seq,
+            positions=positions,
+            ticked=frozenset(position for at, position in enumerate(positions) if mask >> at & 1),
+        )
+
+    def selected(self, values: Iterable[object]) -> frozenset[int]:
+        """The positions these option values stand for. Raises ForeignClick for a value not among them."""
+        chosen = set()
+        for value in values:
+            if not isinstance(value, str) or not value.isdecimal() or int(value) not in self.positions:
+                raise ForeignClick
+            chosen.add(int(value))
+        return frozenset(chosen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartAgain:
+    """What a start form is filled in with, as a button's value."""
+
+    service: str = ""
+    environment: str = ""
+    checklist: str = ""
+    #: Slack id of the channel that is proposed.
+    channel: str = ""
+
+    def write(self) -> str:
+        """The `value`: at most 2,000 characters (@slack/types), these are some 300."""
+        return json.dumps([self.service, self.environment, self.checklist, self.channel])
+
+    @classmethod
+    def read(cls, value: object) -> StartAgain:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        try:
+            parts = json.loads(str(value))
+        except ValueError as error:
+            raise ForeignClick from error
+        if not isinstance(parts, list) or len(parts) != 4 or not all(isinstance(p, str) for p in parts):
+            raise ForeignClick
+        service, environment, checklist, channel = parts
+        return cls(service=service, environment=environment, checklist=checklist, channel=channel)

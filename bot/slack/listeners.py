@@ -13,7 +13,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.deployment import Deployment
-from bot.domain.errors import AlreadyDeploying, InvalidName
+from bot.domain.errors import AlreadyDeploying, BotNotInChannel, InvalidName
 from bot.services import ending, finding, settling, starting
 from bot.services.ports import Ports
 from bot.services.starting import DEFAULT_CHECKLIST
@@ -132,14 +132,17 @@ class Listeners:
             channel=container.get("channel_id") or (body.get("channel") or {}).get("id", ""),
             message_ts=container.get("message_ts", ""),
             user=body["user"]["id"],
-            action_ts=_micros(str(action.get("action_ts", "0"))),
+            action_ts=micros(str(action.get("action_ts", "0"))),
             drawing=str(action["block_id"]),
             drawn_seq=block.seq,
             positions=block.positions,
             base=block.ticked,
             selected=block.selected(option.get("value") for option in action.get("selected_options") or ()),
         )
-        ticked = await self._queue.submit(click)
+        return await self.told_of(await self._queue.submit(click), body)
+
+    async def told_of(self, ticked: Ticked, body: Payload) -> Answer:
+        """What the person should know, or is asked, after their click; usually nothing."""
         if (form := await self._review(ticked, body)) is not None:
             return form
         if len(ticked.outcome.needs_reason) == 1:
@@ -189,7 +192,9 @@ class Listeners:
 
     async def _on_start_submitted(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         values = values_of(view)
-        channel = modals.metadata(view).get("channel", "")
+        # Opened without a channel, the form asked for it, and nobody can be answered in one.
+        known = modals.metadata(view).get("channel", "") or None
+        channel = known or values.get(Field.CHANNEL, "")
 
         async def start() -> dict[str, str]:
             try:
@@ -206,13 +211,18 @@ class Listeners:
                 await starting.start(self._ports, request)
             except InvalidName as error:
                 return {error.what: str(error)}
+            except BotNotInChannel:
+                if known is not None:
+                    raise
+                bot = f"@{self._conversation.bot_name}"
+                return {Field.CHANNEL.value: str(BotNotInChannel(bot, chosen=True))}
             except AlreadyDeploying as held:
                 told = await self._conversation.held(held)
-                self._in_flight.begin(self._answerer.tell(channel, body["user"]["id"], told, None))
+                self._in_flight.begin(self._answerer.tell(known, body["user"]["id"], told, None))
                 return {Field.SERVICE.value: await self._conversation.held_in_plain(held)}
             return {}
 
-        await self._answerer.submitted(ack, body, start(), channel=channel, blame=Field.SERVICE)
+        await self._answerer.submitted(ack, body, start(), channel=known, blame=Field.SERVICE)
 
     async def _on_abort_submitted(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         values = values_of(view)
@@ -232,7 +242,7 @@ class Listeners:
         await self._answerer.submitted(ack, body, abort(), channel=None, blame=Field.REASON)
 
 
-def _micros(ts: str) -> int:
+def micros(ts: str) -> int:
     """A Slack timestamp like `1548426417.840180` in microseconds."""
     seconds, _, fraction = ts.partition(".")
     try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.slack.ids import Shortcut
+
 #: What each bot scope is for; the manifest asks for all of them and `deploybot doctor` checks them.
 SCOPES = {
     "app_mentions:read": "hear @deploybot in a thread",
@@ -20,9 +22,34 @@ SCOPES = {
     "users:read": "show people's names and local times beside their ticks",
 }
 
+#: What it can do without, and what is missing then.
+OPTIONAL_SCOPES = {"pins:write": "pin the card in its channel while the deployment runs"}
+
+#: What stands in Slack's menus: names have at most 24 characters (Slack docs: app manifest reference).
+SHORTCUTS = (
+    {
+        "name": "Start a deployment",
+        "type": "global",
+        "callback_id": Shortcut.START.value,
+        "description": "Open the form for a new deployment",
+    },
+    {
+        "name": "Add as deployment note",
+        "type": "message",
+        "callback_id": Shortcut.NOTE.value,
+        "description": "Keep this message as a note at an item of an open deployment",
+    },
+    {
+        "name": "Raise a rollback trigger",
+        "type": "message",
+        "callback_id": Shortcut.RAISE.value,
+        "description": "Say that something is wrong with a deployment, with this message as evidence",
+    },
+)
+
 USAGE = (
-    "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | go | "
-    "finish | abort REASON | raise WORDS | rollback REASON | drill | help"
+    "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | "
+    "mine | go | finish | abort REASON | raise WORDS | rollback REASON | drill | help"
 )
 
 
@@ -35,7 +62,7 @@ def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | No
         "usage_hint": USAGE,
         "should_escape": True,
     }
-    events: dict[str, Any] = {"bot_events": ["app_mention"]}
+    events: dict[str, Any] = {"bot_events": ["app_home_opened", "app_mention"]}
     interactivity: dict[str, Any] = {"is_enabled": True}
     if endpoint is not None:
         slash["url"] = endpoint
@@ -51,14 +78,18 @@ def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | No
         "features": {
             # Without the Messages tab an app cannot write to people (Slack docs: messages_tab_disabled).
             "app_home": {
-                "home_tab_enabled": False,
+                "home_tab_enabled": True,
                 "messages_tab_enabled": True,
                 "messages_tab_read_only_enabled": True,
             },
             "bot_user": {"display_name": name.lower(), "always_online": True},
+            "shortcuts": [dict(shortcut) for shortcut in SHORTCUTS],
             "slash_commands": [slash],
         },
-        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "oauth_config": {
+            # An optional scope is one of the app's that may be refused (Slack docs: optional scopes).
+            "scopes": {"bot": [*SCOPES, *OPTIONAL_SCOPES], "bot_optional": list(OPTIONAL_SCOPES)}
+        },
         "settings": {
             "event_subscriptions": events,
             "interactivity": interactivity,

@@ -34,6 +34,7 @@ from bot.slack.blocks import (
 from bot.slack.charts import Charts
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.pacing import RateLimits, due_at
+from bot.slack.pins import Pins
 from bot.storage import posts, reminders
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -83,6 +84,7 @@ class Publisher:
         self._charts = Charts(
             database=database, deployments=deployments, clock=clock, gateway=gateway, ring=self.ring
         )
+        self._pins = Pins(database=database, clock=clock, gateway=gateway)
         self._limits = RateLimits()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -101,6 +103,7 @@ class Publisher:
                 await posts.release(tx, owner=None)
             await posts.retry_now(tx)
         self._task = asyncio.create_task(self._run(), name="publisher")
+        await self._pins.start()
 
     async def stop(self, *, within: float) -> None:
         """Finish what is under way, for at most so many seconds, and give back the rest."""
@@ -115,6 +118,7 @@ class Publisher:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._charts.stop()
+        await self._pins.stop()
         with contextlib.suppress(DeploybotError):
             async with self._database.write() as tx:
                 await posts.release(tx, owner=self._owner)
@@ -249,6 +253,8 @@ class Publisher:
             await posts.sent(tx, post.id, ts=ts, thread_ts=thread_ts, revision=revision, at=self._clock.now())
         if post.kind == "alert":
             self._charts.begin(post)
+        elif post.kind == "card":
+            self._pins.ring()
 
     async def _update(self, job: _Job, channel: str, ts: str) -> None:
         post = job.post

@@ -166,6 +166,25 @@ class Deployments:
             await self._state(tx, row) for row in (await tx.execute(query.order_by(deployments.c.id))).all()
         ]
 
+    async def ended(self, tx: AsyncConnection, team: str, *, most: int) -> list[Deployment]:
+        """The deployments of a workspace that ended last, the newest first."""
+        query = select(deployments).where(deployments.c.team == team, deployments.c.ended_at.is_not(None))
+        rows = await tx.execute(query.order_by(deployments.c.ended_at.desc()).limit(most))
+        return [await self._state(tx, row) for row in rows.all()]
+
+    async def newest_of_each(
+        self, tx: AsyncConnection, team: str, lead: str, *, most: int
+    ) -> list[tuple[str, str, str, str]]:
+        """What a person deployed lately, the newest first: (service, environment, checklist, channel)."""
+        newest = (
+            select(func.max(deployments.c.id))
+            .where(deployments.c.team == team, deployments.c.lead == lead, deployments.c.seq > 0)
+            .group_by(func.lower(deployments.c.service), func.lower(deployments.c.environment))
+        )
+        query = select(deployments).where(deployments.c.id.in_(newest))
+        rows = await tx.execute(query.order_by(deployments.c.id.desc()).limit(most))
+        return [(row.service, row.environment, row.checklist_name, row.channel) for row in rows]
+
     async def deployed_between(
         self, tx: AsyncConnection, team: str, environment: str, *, low: datetime, high: datetime
     ) -> list[tuple[str, str, datetime]]:

@@ -160,6 +160,13 @@ async def of_kind(tx: AsyncConnection, deployment_id: int, *kinds: str) -> list[
     return [_post(row) for row in await tx.execute(query.order_by(posts.c.place))]
 
 
+async def of_all(tx: AsyncConnection, deployment_ids: Iterable[int], *kinds: str) -> list[Post]:
+    """The messages of these kinds of all these deployments, in order."""
+    query = select(posts).where(posts.c.deployment_id.in_(list(deployment_ids)), posts.c.kind.in_(kinds))
+    rows = await tx.execute(query.order_by(posts.c.deployment_id, posts.c.place))
+    return [_post(row) for row in rows]
+
+
 async def learn(tx: AsyncConnection, post_id: int, **more: Any) -> None:
     """Add to what a message's drawing needs."""
     query = select(posts.c.content).where(posts.c.id == post_id).with_for_update()

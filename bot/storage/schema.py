@@ -275,6 +275,46 @@ posts = Table(
     sqlite_autoincrement=True,
 )
 
+#: People's App Homes: what each should show by now, and what it shows.
+homes = Table(
+    "homes",
+    metadata,
+    Column("team", String(32), primary_key=True),
+    Column("user", String(32), primary_key=True),
+    Column("opened_at", Instant, nullable=False),
+    #: How often it was asked for, and how many of these it answers.
+    Column("wanted", Integer, nullable=False),
+    Column("shown", Integer, nullable=False),
+    #: The state of the workspace's deployments it shows, and the alerts.
+    Column("stamp", String(64), nullable=False),
+    Column("alarms", Text, nullable=False),
+    Column("shown_at", Instant),
+    Column("leased_by", String(64)),
+    Column("leased_until", Instant),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", Instant),
+    CheckConstraint("shown <= wanted", name="shown_wanted"),
+    Index("ix_homes_opened_at", "opened_at"),
+)
+
+#: Cards that are pinned in their channels, or are about to be, or were.
+pins = Table(
+    "pins",
+    metadata,
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("leased_by", String(64)),
+    Column("leased_until", Instant),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", Instant),
+    Index(
+        "ix_pins_state",
+        "state",
+        sqlite_where=text("state IN ('adding', 'pinned')"),
+        postgresql_where=text("state IN ('adding', 'pinned')"),
+    ),
+)
+
 #: Slack deliveries that had an effect: the same one again has none.
 deliveries = Table(
     "deliveries",

@@ -1,10 +1,10 @@
-"""Methods of small families: `auth`, `api`, `apps`, `bots`, `blocks`, `reactions`, `pins`, `bookmarks`."""
+"""Methods of small families: `auth`, `api`, `apps`, `bots`, `blocks`, `reactions`, `bookmarks`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bot.workspace.api_lookup import any_channel, readable_channel
+from bot.workspace.api_lookup import any_channel
 from bot.workspace.block_kit import check_message_blocks, check_view
 from bot.workspace.manifest import Manifest, ManifestProblem
 from bot.workspace.rate_limits import CONNECTIONS_PER_MINUTE, SPECIAL_PER_MINUTE
@@ -117,37 +117,6 @@ async def reactions_remove(call: Call) -> Json:
     if not remove_reaction(call.parts, channel, ts, call.app.bot_user_id, call.need("name", "invalid_name")):
         raise ApiError("no_reaction")
     return {}
-
-
-@method("pins.add", scopes=["pins:write"], tier=2)
-async def pins_add(call: Call) -> Json:
-    """Pin a message."""
-    channel, ts = _message(call)
-    if ts in channel["pins"]:
-        raise ApiError("already_pinned")
-    channel["pins"].append(ts)
-    call.parts.base.state.save_channel(channel)
-    return {}
-
-
-@method("pins.remove", scopes=["pins:write"], tier=2)
-async def pins_remove(call: Call) -> Json:
-    """Unpin a message."""
-    channel, ts = _message(call)
-    if ts not in channel["pins"]:
-        raise ApiError("no_pin")
-    channel["pins"].remove(ts)
-    call.parts.base.state.save_channel(channel)
-    return {}
-
-
-@method("pins.list", scopes=["pins:read"], tier=2)
-async def pins_list(call: Call) -> Json:
-    """Pinned messages."""
-    channel = readable_channel(call)
-    messages = call.parts.base.state.messages[channel["id"]]
-    items = [{"type": "message", "channel": channel["id"], "message": messages[ts]} for ts in channel["pins"]]
-    return {"items": items}
 
 
 @method("bookmarks.add", scopes=["bookmarks:write"], tier=2)

@@ -9,6 +9,7 @@ Json = dict[str, Any]
 
 #: From Slack's published manifest schema (slackapi/manifest-schema 2.0.0).
 MAX_NAME, MAX_BOT_NAME, MAX_COMMAND, MAX_COMMANDS, MAX_SHORTCUTS = 35, 80, 32, 50, 10
+MAX_SHORTCUT_NAME, MAX_SHORTCUT_DESCRIPTION = 24, 150
 
 
 class ManifestProblem(ValueError):
@@ -41,6 +42,8 @@ class Shortcut:
     type: str
     #: What the app recognises it by.
     callback_id: str
+    #: What the client shows beside it.
+    description: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,13 @@ class Manifest:
         information = raw.get("display_information") or {}
         features = raw.get("features") or {}
         settings = raw.get("settings") or {}
-        scopes = ((raw.get("oauth_config") or {}).get("scopes") or {}).get("bot") or []
+        asked = (raw.get("oauth_config") or {}).get("scopes") or {}
+        scopes = asked.get("bot") or []
+        unknown = sorted(set(asked.get("bot_optional") or []) - set(scopes))
+        if unknown:
+            problems.append(
+                f"oauth_config.scopes.bot_optional: {', '.join(unknown)} not among the bot scopes"
+            )
         name = information.get("name") or ""
         if not 1 <= len(name) <= MAX_NAME:
             problems.append(f"display_information.name must have 1 to {MAX_NAME} characters")
@@ -105,6 +114,13 @@ class Manifest:
                 problems.append(
                     f"features.shortcuts/{index} needs a type (global, message) and a callback_id"
                 )
+            if not 1 <= len(shortcut.get("name") or "") <= MAX_SHORTCUT_NAME:
+                problems.append(
+                    f"features.shortcuts/{index}/name must have 1 to {MAX_SHORTCUT_NAME} characters"
+                )
+            if not 1 <= len(shortcut.get("description") or "") <= MAX_SHORTCUT_DESCRIPTION:
+                most = MAX_SHORTCUT_DESCRIPTION
+                problems.append(f"features.shortcuts/{index}/description must have 1 to {most} characters")
         if (commands or shortcuts) and "commands" not in scopes:
             problems.append('slash commands and shortcuts need the scope "commands"')
         if problems:
@@ -127,7 +143,12 @@ class Manifest:
                 for c in commands
             ),
             shortcuts=tuple(
-                Shortcut(name=s.get("name", ""), type=s["type"], callback_id=s["callback_id"])
+                Shortcut(
+                    name=s["name"],
+                    type=s["type"],
+                    callback_id=s["callback_id"],
+                    description=s["description"],
+                )
                 for s in shortcuts
             ),
             scopes=frozenset(scopes),

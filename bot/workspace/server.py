@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import ClientError, web
 
-from bot.workspace import api_chat, api_conversations, api_files, api_misc, api_users, api_views
+from bot.workspace import api_chat, api_conversations, api_files, api_misc, api_pins, api_users, api_views
 from bot.workspace.audience import Audience
 from bot.workspace.base import Base
 from bot.workspace.client import Client
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 #: Where the workspace is found unless told otherwise.
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 3210
 #: The families of Web API methods; a new method goes into one of them.
-_FAMILIES = (api_chat, api_conversations, api_files, api_misc, api_users, api_views)
+_FAMILIES = (api_chat, api_conversations, api_files, api_misc, api_pins, api_users, api_views)
 #: Largest request body: an upload, base64 or not.
 _MAX_BODY = 32_000_000
 #: The page loads nothing from elsewhere; message images may come from anywhere.

@@ -280,7 +280,8 @@ def app_for_page(app: App, *, connected: bool) -> Json:
             for c in manifest.commands
         ],
         "shortcuts": [
-            {"name": s.name, "type": s.type, "callback_id": s.callback_id} for s in manifest.shortcuts
+            {"name": s.name, "type": s.type, "callback_id": s.callback_id, "description": s.description}
+            for s in manifest.shortcuts
         ],
         "home": manifest.home_tab,
         "connected": connected,

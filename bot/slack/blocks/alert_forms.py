@@ -55,8 +55,8 @@ def not_this_deploy(deployment: Deployment, trigger: Trigger) -> Block:
     )
 
 
-def raise_by_hand(deployment: Deployment, *, reason: str = "") -> Block:
-    """Asks what is wrong: one of the checklist's triggers, or own words."""
+def raise_by_hand(deployment: Deployment, *, reason: str = "", link: str = "") -> Block:
+    """Asks what is wrong: one of the checklist's triggers, or own words; `link` leads to the evidence."""
     blocks: list[Block] = [
         words.section(
             f"*{escape(str(deployment.target))}*: the lead and the people on call are told at once."
@@ -84,7 +84,7 @@ def raise_by_hand(deployment: Deployment, *, reason: str = "") -> Block:
         title="Raise a trigger",
         submit="Raise it",
         blocks=blocks,
-        told={"deployment": deployment.id},
+        told={"deployment": deployment.id, **({"link": link} if link else {})},
     )
 
 

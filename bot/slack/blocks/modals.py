@@ -25,8 +25,12 @@ def start(
     given: Mapping[str, str],
     checklists: Sequence[str],
     checklist: str,
+    proposed: str = "",
 ) -> Block:
-    """The form that asks for what `/deploy start` was not told."""
+    """The form that asks for what `/deploy start` was not told.
+
+    Without a channel it asks for that, too, and proposes `proposed` or the one the person is looking at.
+    """
     placeholders = {
         Field.SERVICE: ("Service", "storefront"),
         Field.VERSION: ("Version", "v1.4.2"),
@@ -56,6 +60,8 @@ def start(
         "initial_option": chosen,
     }
     blocks.append(input_block(Field.CHECKLIST, "Checklist", select))
+    if not channel:
+        blocks.append(input_block(Field.CHANNEL, "Channel", _channel(proposed)))
     return form(
         View.START,
         title="Start a deployment",
@@ -63,6 +69,22 @@ def start(
         blocks=blocks,
         told={"channel": channel},
     )
+
+
+def _channel(proposed: str) -> Block:
+    """Asks for a channel the bot could post in.
+
+    `default_to_current_conversation` yields to an initial one (Slack docs: conversations select).
+    """
+    element: Block = {
+        "type": "conversations_select",
+        "action_id": Field.CHANNEL.value,
+        "placeholder": {"type": "plain_text", "text": "Where its thread is to stand"},
+        "filter": {"include": ["public", "private"]},
+        "default_to_current_conversation": True,
+        "response_url_enabled": False,
+    }
+    return {**element, "initial_conversation": proposed} if proposed else element
 
 
 def finish(deployment: Deployment) -> Block:

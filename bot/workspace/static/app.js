@@ -98,6 +98,7 @@ async function openHome(app) {
   await openThread(null);
   drawView();
   const answer = await post("/client/home", { user: store.me.id, bot_user_id: app.bot_user_id });
+  if (!answer.ok) announce(answer.message ?? "This home cannot be opened.");
   // The app may have drawn a newer one before this answer was here.
   if (store.homeOf === app.bot_user_id) store.homeView ??= answer.view ?? null;
   drawHome();
@@ -203,7 +204,25 @@ function drawHead() {
     h("h1", {}, channel.is_im ? channel.name : [h("span", { class: "dim", "aria-hidden": "true" }, channel.is_private ? "🔒" : "#"), ` ${channel.name}`]),
     h("span", { class: "dim topic" }, channel.topic ?? ""),
     ...apps.map((app) => h("button", { type: "button", class: "bk-button small", onclick: () => post("/client/invite", { user: store.me.id, channel: channel.id, member: app.bot_user_id }) }, `Add ${app.name}`)),
+    channel.pins?.length ? pinsMenu(channel) : "",
     channel.members ? h("span", { class: "dim members" }, `👥 ${channel.members.length ?? channel.members}`) : "");
+}
+
+/** What is pinned in the channel, the newest first; each leads to its message. */
+function pinsMenu(channel) {
+  const said = `${channel.pins.length} pinned`;
+  const list = h("div", { class: "popup pins-menu", role: "menu", "aria-label": "Pinned messages", hidden: true });
+  const toggle = h("button", { type: "button", class: "link-button", "aria-haspopup": "menu", onclick: () => {
+    list.replaceChildren(...[...channel.pins].reverse().map((ts) => {
+      const message = rootsOf(channel.id).find((one) => one.ts === ts);
+      return h("button", { type: "button", role: "menuitem", class: "popup-item", onclick: () => { list.hidden = true; parts.list.reveal(ts); } }, (message?.text ?? "A message further up").slice(0, 80));
+    }));
+    list.hidden = !list.hidden;
+  } }, `📌 ${said}`);
+  const box = h("span", { class: "popup-anchor pins" }, toggle, list);
+  box.addEventListener("focusout", (event) => { if (!box.contains(event.relatedTarget)) list.hidden = true; });
+  box.addEventListener("keydown", (event) => { if (event.key === "Escape") { list.hidden = true; toggle.focus(); } });
+  return box;
 }
 
 function drawHome() {

@@ -2,6 +2,8 @@
 // A message drawn again with the same block_id keeps the client's own ticks; a new block_id starts anew.
 // Each person this page acts as has a client of their own.
 
+import { store } from "./store.js";
+
 const SEPARATOR = "\u0000";
 const kept = new Map();
 
@@ -36,6 +38,13 @@ export function forget(key) {
   for (const name of [...kept.keys()]) if (name.split(SEPARATOR)[1] === key) kept.delete(name);
 }
 
+/** The conversation the person looks at, where the element asks for it and its filter has it. */
+function here({ default_to_current_conversation: wanted, filter }) {
+  const channel = store.view === "channel" ? store.channels.get(store.channel) : null;
+  const kind = channel?.is_im ? "im" : channel?.is_private ? "private" : "public";
+  return wanted && channel && (!filter?.include || filter.include.includes(kind)) ? channel.id : null;
+}
+
 const option = (element) => ({ selected_option: element.initial_option ?? null });
 const INITIAL = {
   checkboxes: (e) => ({ selected_options: e.initial_options ?? [] }),
@@ -43,7 +52,7 @@ const INITIAL = {
   static_select: option,
   external_select: option,
   users_select: (e) => ({ selected_user: e.initial_user ?? null }),
-  conversations_select: (e) => ({ selected_conversation: e.initial_conversation ?? null }),
+  conversations_select: (e) => ({ selected_conversation: e.initial_conversation ?? here(e) }),
   channels_select: (e) => ({ selected_channel: e.initial_channel ?? null }),
   multi_static_select: (e) => ({ selected_options: e.initial_options ?? [] }),
   multi_external_select: (e) => ({ selected_options: e.initial_options ?? [] }),

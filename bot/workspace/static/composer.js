@@ -2,6 +2,7 @@
 import { post } from "./api.js";
 import { h, uid } from "./dom.js";
 import { EMOJI } from "./emoji.js";
+import { shortcutMenu } from "./shortcuts.js";
 import { nameOf, store } from "./store.js";
 
 export class Composer {
@@ -18,7 +19,8 @@ export class Composer {
     this.list = h("div", { id: listId, class: "popup complete", role: "listbox", hidden: true });
     this.problem = h("div", { class: "composer-problem", role: "alert" });
     this.send = h("button", { type: "button", class: "send", "aria-label": "Send", onclick: () => this.submit() }, "➤");
-    this.node = h("div", { class: "composer" }, this.list, h("div", { class: "composer-box" }, this.input, this.send), this.problem);
+    this.shortcuts = shortcutMenu({ label: "Shortcuts", sign: "⚡", className: "composer-tool", type: "global", place: () => ({}) });
+    this.node = h("div", { class: "composer" }, this.list, h("div", { class: "composer-box" }, this.shortcuts, this.input, this.send), this.problem);
     this.input.addEventListener("input", () => { this.grow(); this.complete(); this.problem.textContent = ""; });
     this.input.addEventListener("keydown", (event) => this.keys(event));
     this.input.addEventListener("blur", () => setTimeout(() => { this.list.hidden = true; }, 150));

@@ -69,6 +69,11 @@ function handle(frame) {
       store.channels.set(frame.channel.id, frame.channel);
       changed("channels");
       break;
+    case "pins": {
+      const channel = store.channels.get(frame.channel);
+      if (channel) { channel.pins = frame.pins; changed("channels"); }
+      break;
+    }
     case "unread": {
       const channel = store.channels.get(frame.channel);
       if (channel) { channel.unread = frame.unread; channel.mentions = frame.mentions; changed("channels"); }

@@ -4,6 +4,7 @@ import { avatar, clock, day, h } from "./dom.js";
 import { renderBlocks } from "./blocks.js";
 import { emojiOf, EMOJI } from "./emoji.js";
 import { renderMrkdwn } from "./mrkdwn.js";
+import { shortcutMenu, shortcutsOf } from "./shortcuts.js";
 import { drop, changed, isReply, nameOf, now, store, user } from "./store.js";
 import { makeContext } from "./context.js";
 
@@ -107,7 +108,7 @@ export class MessageList {
       grouped ? h("div", { class: "gutter" }, time) : h("div", { class: "gutter" }, avatar(author)),
       h("div", { class: "body" },
         message.ephemeral ? h("div", { class: "only-you" }, "👁 Only visible to you", h("button", { type: "button", class: "link-button", onclick: () => { drop(this.channel, message.ts); changed("messages"); changed("thread"); } }, "Dismiss")) : null,
-        head, this.origin(message), entry.content,
+        this.pinned(message), head, this.origin(message), entry.content,
         problem ? h("div", { class: "message-problem", role: "alert" }, `⚠ ${problem}`) : null,
         this.reactions(message), this.replies(message)),
       message.ephemeral ? null : this.toolbar(message),
@@ -136,6 +137,12 @@ export class MessageList {
   async act(message, action) {
     store.problems.delete(message.ts);
     return post("/client/action", { user: store.me.id, container: { channel: this.channel, ts: message.ts }, ...action });
+  }
+
+  /** Who pinned it, if anybody did. */
+  pinned(message) {
+    if (!message.pinned_info) return null;
+    return h("div", { class: "pinned" }, `📌 Pinned by ${nameOf(user(message.pinned_info.pinned_by))}`);
   }
 
   /** A reply that is shown in the channel as well says which thread it belongs to. */
@@ -175,11 +182,7 @@ export class MessageList {
     bar.append(tool("Add a reaction", "☺", pick));
     if (!this.thread) bar.append(tool("Reply in thread", "💬", () => this.openThread(message.thread_ts ?? message.ts)));
     bar.append(tool("Copy link", "🔗", () => navigator.clipboard?.writeText(`${location.origin}/archives/${this.channel}/p${message.ts.replace(".", "")}`)));
-    for (const app of store.apps) {
-      for (const shortcut of app.shortcuts.filter((one) => one.type === "message")) {
-        bar.append(tool(shortcut.name, "⚡", () => post("/client/shortcut", { user: store.me.id, callback_id: shortcut.callback_id, channel: this.channel, ts: message.ts })));
-      }
-    }
+    if (shortcutsOf("message").length) bar.append(shortcutMenu({ label: "Message shortcuts", sign: "⋮", className: "tool", type: "message", place: () => ({ channel: this.channel, ts: message.ts }) }));
     bar.append(picker);
     return bar;
   }

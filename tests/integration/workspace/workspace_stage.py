@@ -62,7 +62,14 @@ def manifest(*, socket: bool = True, url: str = "", **changes: Any) -> Json:
             "bot_user": {"display_name": "greeter"},
             "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True},
             "slash_commands": [command],
-            "shortcuts": [{"name": "Greet this", "type": "message", "callback_id": "greet_this"}],
+            "shortcuts": [
+                {
+                    "name": "Greet this",
+                    "type": "message",
+                    "callback_id": "greet_this",
+                    "description": "Say hello to whoever wrote it",
+                }
+            ],
         },
         "oauth_config": {"scopes": {"bot": changes.get("scopes", scopes)}},
         "settings": settings,
