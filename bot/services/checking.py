@@ -146,9 +146,10 @@ def concluding(
     expired = checking.expire(state, at=at)
     if expired or reopened:
         return list(expired)
-    held = gating.held(state, Hold(purpose.value), user=user, at=at)
-    if held is not None:
-        return [held]
+    for hold, by in ((Hold.GO, go_by), (Hold(purpose.value), user)):
+        held = gating.held(state, hold, user=by, at=at) if by else None
+        if held is not None:
+            return [held]
     if purpose is Purpose.GO:
         return [checking.gone(state, user=user, at=at)]
     given = [checking.gone(state, user=go_by, at=at)] if go_by else []
@@ -258,6 +259,10 @@ async def add_conclusion(
     elif after.go is not None and any(fact.kind == "deployment.go" for fact in facts):
         second = next((one.second for one in after.care.confirmed if one.confirmed_at == after.go.at), "")
         content = {"by": after.go.by, "open": len(after.open_items), "second": second}
+        asked = [
+            one.id for one in await posts.of_kind(tx, after.id, "notice") if one.key.startswith("go_asked")
+        ]
+        await posts.want(tx, deployment_id=after.id, at=at, only=asked, settled=True, card=False)
         await _add(tx, after, PlannedPost(kind="notice", key=f"go-{after.seq}", content=content), at)
     elif held := next((fact for fact in facts if fact.kind == "conclusion.held"), None):
         content = {"purpose": purpose.value, "open": held.data["open"], "by": held.actor}

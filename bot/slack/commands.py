@@ -385,8 +385,8 @@ def _about_item(what: str, text: str, rest: str) -> Command:
             to = (found[1] or found[2]) if found else ""
             return Assign(words=said, to=to) if what == "assign" else Unassign(words=said, to=to)
     item, _, note = _cut(rest, r":\s+|\s+[–—-]\s+")
-    link = _ADDRESS.search(note)
-    return NoteItem(words=item, text=note, link=link[1] if link else "")
+    link = _ADDRESS.search(text)  # as Slack escaped it: a link's words may be all that is left in the note
+    return NoteItem(words=item, text=note, link=html.unescape(link[1]) if link else "")
 
 
 def _cut(text: str, at: str) -> tuple[str, str, str]:

@@ -201,7 +201,7 @@ def still_open(deployment: Deployment, *, links: Mapping[int, str]) -> Block:
                     "type": "input",
                     "block_id": f"open.{some[0][0]}",
                     "optional": True,
-                    "label": {"type": "plain_text", "text": f"{len(some)} open"},
+                    "label": {"type": "plain_text", "text": "Tick what is done"},
                     "element": boxes,
                 }
             )
