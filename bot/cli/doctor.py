@@ -20,7 +20,7 @@ from bot.config import Settings
 from bot.domain.errors import DeploybotError, SidecarUnusable
 from bot.services.ports import Ports
 from bot.slack.gateway import CALL_S, Gateway, SlackFailure, web_client
-from bot.slack.manifest import SCOPES
+from bot.slack.manifest import OPTIONAL_SCOPES, SCOPES
 from bot.storage import migrating
 
 
@@ -142,7 +142,11 @@ async def _slack(gateway: Gateway, settings: Settings, channel: str) -> AsyncIte
         said = f"missing {', '.join(missing)}. Update the app with `deploybot manifest` and reinstall it."
         yield Diagnosis(what="Scopes", fine=False, said=said)
     else:
-        yield Diagnosis(what="Scopes", fine=True, said=f"all {len(SCOPES)} are granted")
+        without = [
+            f"{scope} (to {why})" for scope, why in OPTIONAL_SCOPES.items() if scope not in identity.scopes
+        ]
+        said = f"all {len(SCOPES)} are granted{', without ' if without else ''}{', '.join(without)}"
+        yield Diagnosis(what="Scopes", fine=True, said=said)
     if channel:
         try:
             member = await gateway.is_member(channel)

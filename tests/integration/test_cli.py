@@ -142,8 +142,18 @@ async def test_the_doctor_finds_everything_in_place(environment: dict[str, str],
     code, said = await run(environment, tmp_path, "doctor", "--channel", "C0DEPLOYS01")
     assert code == 0, said
     assert "Everything is in place." in said
-    assert f"all {len(SCOPES)} are granted" in said
+    assert f"all {len(SCOPES)} are granted\n" in said
     assert "short (2 items)" in said
+
+
+async def test_the_doctor_says_what_is_done_without(
+    stage: Stage, environment: dict[str, str], tmp_path: Path
+) -> None:
+    await run(environment, tmp_path, "migrate")
+    await stage.client.post("/control/scopes", json={"remove": ["pins:write"]})
+    code, said = await run(environment, tmp_path, "doctor")
+    assert code == 0, said
+    assert "are granted, without pins:write (to pin the card" in " ".join(said.split())
 
 
 async def test_the_doctor_says_what_is_missing_and_how_to_mend_it(
@@ -248,6 +258,19 @@ MANIFEST_RULES = {
                         "always_online": {"type": "boolean"},
                     },
                 },
+                "shortcuts": {
+                    "maxItems": 10,
+                    "items": {
+                        "required": ["name", "type", "callback_id", "description"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "name": {**STRING, "maxLength": 24},
+                            "type": {"enum": ["message", "global"]},
+                            "callback_id": {**STRING, "maxLength": 255},
+                            "description": {**STRING, "maxLength": 150},
+                        },
+                    },
+                },
                 "slash_commands": {
                     "minItems": 1,
                     "maxItems": 50,
@@ -270,7 +293,10 @@ MANIFEST_RULES = {
             "properties": {
                 "scopes": {
                     "additionalProperties": False,
-                    "properties": {"bot": {"maxItems": 255, "items": {"type": "string", "maxLength": 50}}},
+                    "properties": {
+                        name: {"maxItems": 255, "items": {"type": "string", "maxLength": 50}}
+                        for name in ("bot", "bot_optional")
+                    },
                 }
             },
         },
