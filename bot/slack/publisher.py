@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
-from bot.domain.events import BOT
+from bot.domain.events import BOT, CI
 from bot.services.ports import Clock
 from bot.slack.blocks import (
     alert,
@@ -413,4 +413,4 @@ def _people_in(deployment: Deployment, post: Post) -> list[str]:
         people.add(after.rollback.by)
     people |= {str(post.content.get(name) or BOT) for name in ("by", "cancelled_by", "taken_by", "ended_by")}
     people.discard("")
-    return sorted(people - {BOT, FILE})
+    return sorted(people - {BOT, CI, FILE})

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.domain.check import Outcome
 from bot.domain.deployment import Deployment
-from bot.domain.events import BOT
+from bot.domain.events import BOT, CI
 from bot.domain.reminding import Level, Origin, Reminder, Snooze, State
 from bot.slack.blocks import words
 from bot.slack.blocks.modals import form, input_block
@@ -45,7 +45,7 @@ class _Entry:
 
 def people_in(rows: Iterable[Reminder]) -> set[str]:
     """Whose names the drawing needs."""
-    return {user for row in rows for user in (row.for_user, row.settled_by) if user and user != BOT}
+    return {user for row in rows for user in (row.for_user, row.settled_by) if user and user not in (BOT, CI)}
 
 
 def draw(

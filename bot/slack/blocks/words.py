@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.domain.deployment import FILE, Deployment, Phase
-from bot.domain.events import BOT
+from bot.domain.events import BOT, CI
 from bot.domain.reminding import zone
 from bot.slack.mrkdwn import shorten
 
@@ -48,12 +48,14 @@ def name_of(user: str, names: Mapping[str, str]) -> str:
         return "ticked in the checklist file"
     if user == BOT:
         return "Deploybot"
+    if user == CI:
+        return "CI"
     return names.get(user, user)
 
 
 def mention(user: str) -> str:
     """A mention, in mrkdwn."""
-    return {BOT: "Deploybot", FILE: "the checklist file"}.get(user, f"<@{user}>")
+    return {BOT: "Deploybot", CI: "CI", FILE: "the checklist file"}.get(user, f"<@{user}>")
 
 
 def local_time(at: datetime, deployment: Deployment) -> str:
