@@ -7,10 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bot.checklists.reading import read
+from bot.checklists.services import NAME as SERVICES
+from bot.checklists.services import read_services
 from bot.checklists.sidecar import SidecarFile, read_sidecar
 from bot.checklists.variables import fill
 from bot.domain.checklist import Checklist
 from bot.domain.errors import ChecklistUnusable, Finding
+from bot.domain.routing import Routing
 
 SUFFIXES = (".md", ".markdown")
 
@@ -20,6 +23,7 @@ class ChecklistLibrary:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+        self._routing: tuple[tuple[Path, tuple[int, int]], Routing] | None = None
         self._sidecars: dict[Path, tuple[tuple[int, int], SidecarFile]] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -62,6 +66,21 @@ class ChecklistLibrary:
         if self._sidecars.get(found, (None, None))[0] != stamp:
             self._sidecars[found] = (stamp, read_sidecar(found))
         return self._sidecars[found][1]
+
+    def routing(self) -> Routing:
+        """Which service goes by which checklist; no rules where there is no services.yaml.
+
+        Raises ServicesUnusable.
+        """
+        for folder in self._folders:
+            path = folder / SERVICES
+            if path.is_file():
+                status = path.stat()
+                stamp = (status.st_mtime_ns, status.st_size)
+                if self._routing is None or self._routing[0] != (path, stamp):
+                    self._routing = ((path, stamp), read_services(path, self.names()))
+                return self._routing[1]
+        return Routing()
 
     def fill(self, checklist: Checklist, variables: dict[str, str]) -> Checklist:
         """The checklist with its variables filled in. Raises ChecklistUnusable."""

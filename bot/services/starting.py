@@ -13,12 +13,10 @@ from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment, Target, checked_target, slug, started
 from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding
+from bot.domain.routing import DEFAULT_CHECKLIST
 from bot.domain.verification import Bound
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts, watches
-
-#: The checklist used where none is named.
-DEFAULT_CHECKLIST = "production"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +26,7 @@ class StartRequest:
     service: str
     version: str
     environment: str
+    #: Empty for what services.yaml says of the service, or `production`.
     checklist: str
     team: str
     channel: str
@@ -35,15 +34,19 @@ class StartRequest:
     timezone: str
     #: Stable name of the Slack delivery: the same one twice starts one deployment.
     delivery: str
+    #: Who starts it where that is not the lead: `ci`.
+    by: str = ""
 
 
 async def start(ports: Ports, request: StartRequest) -> Deployment:
     """Start a deployment, or return the one this delivery started before.
 
-    Raises InvalidName, ChecklistUnusable, SidecarUnusable, AlreadyDeploying, StorageBusy, StorageFailed.
+    Raises InvalidName, ChecklistUnusable, SidecarUnusable, ServicesUnusable, AlreadyDeploying, StorageBusy,
+    StorageFailed.
     """
     target = checked_target(request.service, request.version, request.environment)
-    checklist = ports.library.load(request.checklist)
+    name = request.checklist or checklist_for(ports, target.service, target.environment)
+    checklist = ports.library.load(name)
     variables = {
         "service": target.service,
         "version": target.version,
@@ -54,9 +57,9 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         nothing = Finding(
             line=0, message="it holds no boxes to tick: write items as `- [ ] text`", fatal=True
         )
-        raise ChecklistUnusable(request.checklist, (nothing,))
-    bindings = await ports.verifier.bindings(request.checklist, **variables)
-    plan = await ports.watching.plan(request.checklist, **variables)
+        raise ChecklistUnusable(name, (nothing,))
+    bindings = await ports.verifier.bindings(name, **variables)
+    plan = await ports.watching.plan(name, **variables)
     now = ports.clock.now()
     begin = partial(
         started,
@@ -65,9 +68,10 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         channel=request.channel,
         lead=request.lead,
         timezone=request.timezone,
-        checklist_name=request.checklist,
+        checklist_name=name,
         checklist=checklist,
         bindings=_ready(checklist, bindings),
+        by=request.by,
         at=now,
     )
     try:
@@ -84,8 +88,8 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
                 raise held_by(holder)
             placeholder = uuid.uuid4().hex
             deployment_id = await ports.deployments.create(tx, begin(name=placeholder))
-            name = f"{slug(target.service)}-{deployment_id}"
-            state = await ports.deployments.begin(tx, deployment_id, begin(name=name))
+            called = f"{slug(target.service)}-{deployment_id}"
+            state = await ports.deployments.begin(tx, deployment_id, begin(name=called))
             await posts.add(
                 tx, ports.layout.plan(state), deployment_id=state.id, channel=state.channel, at=now
             )
@@ -97,6 +101,11 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         return await _after_a_race(ports, request, target)
     ports.bell.ring()
     return state
+
+
+def checklist_for(ports: Ports, service: str, environment: str) -> str:
+    """The checklist of a service where nobody names one. Raises ServicesUnusable."""
+    return ports.library.routing().of(service, environment).checklist or DEFAULT_CHECKLIST
 
 
 def _ready(checklist: Checklist, bindings: Mapping[str, Binding]) -> dict[int, Bound]:

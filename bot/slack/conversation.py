@@ -21,7 +21,7 @@ from bot.domain.reminding import read_when
 from bot.domain.verification import Purpose
 from bot.services import announcing, checking, ending, finding, settling, starting
 from bot.services.ports import Ports
-from bot.services.starting import DEFAULT_CHECKLIST, StartRequest
+from bot.services.starting import StartRequest, checklist_for
 from bot.slack import commands
 from bot.slack.blocks import card, modals, words
 from bot.slack.blocks.words import Block
@@ -166,7 +166,7 @@ class Conversation:
             service=start.service,
             version=start.version,
             environment=start.environment,
-            checklist=start.checklist or DEFAULT_CHECKLIST,
+            checklist=start.checklist,
             team=asked.team,
             channel=asked.channel,
             user=asked.user,
@@ -187,7 +187,9 @@ class Conversation:
                 "environment": start.environment,
             }
             names = self._ports.library.names()
-            checklist = start.checklist or DEFAULT_CHECKLIST
+            checklist = start.checklist or checklist_for(self._ports, start.service, start.environment)
+            if not start.checklist and not start.service and self._ports.library.routing().services:
+                names, checklist = (modals.BY_SERVICE, *names), modals.BY_SERVICE
             if not names:
                 self._ports.library.load(checklist)
             return Answer(

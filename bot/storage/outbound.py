@@ -102,7 +102,8 @@ async def settle(
 ) -> None:
     """It was taken, or is given up."""
     values = {"state": state, "settled_at": at, "problem": problem, "leased_by": None, "leased_until": None}
-    await tx.execute(update(outbound).where(outbound.c.id == message_id).values(values))
+    query = update(outbound).where(outbound.c.id == message_id, outbound.c.state == WAITING)
+    await tx.execute(query.values(values))
 
 
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
