@@ -258,7 +258,13 @@ async def test_the_signature_is_that_of_githubs_documentation(client: httpx.Asyn
 
 
 async def test_rubbish_that_is_signed_is_refused_in_a_sentence(client: httpx.AsyncClient) -> None:
-    rubbish: tuple[Any, ...] = (None, [], {}, {"deployment": 7}, {"deployment": {"id": "x"}, "repository": []})
+    rubbish: tuple[Any, ...] = (
+        None,
+        [],
+        {},
+        {"deployment": 7},
+        {"deployment": {"id": "x"}, "repository": []},
+    )
     for payload in rubbish:
         answer = await sends(client, "deployment", payload)
         assert answer.status_code == 400, payload
