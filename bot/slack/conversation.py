@@ -17,6 +17,7 @@ from bot.domain.errors import (
     WhenMissing,
     WhenNotUnderstood,
 )
+from bot.domain.localtime import Reader
 from bot.domain.reminding import read_when
 from bot.domain.verification import Purpose
 from bot.services import announcing, checking, ending, finding, settling, starting
@@ -395,7 +396,7 @@ class Conversation:
             user=asked.user,
             delivery=asked.delivery,
         )
-        return told_of_reminder(added)
+        return told_of_reminder(added, person.reader)
 
     async def _tell(self, asked: Asked, tell: commands.Tell) -> Answer:
         found = await self._meaning.meant(asked)
@@ -450,8 +451,8 @@ def told_of_checks(asked: checking.Asked) -> Answer:
     return Answer(text=escape(said))
 
 
-def told_of_reminder(added: settling.Added) -> Answer:
-    """When the thread is reminded, and of what."""
+def told_of_reminder(added: settling.Added, reader: Reader) -> Answer:
+    """When the thread is reminded, and of what, for the one who asked."""
     texts = [plain(added.deployment.boxes[position].text) for position in added.items]
     if added.text:
         what = f"“{added.text}”"
@@ -462,7 +463,7 @@ def told_of_reminder(added: settling.Added) -> Answer:
     else:
         what = f"what is open then of {len(texts)} items"
     target = escape(str(added.deployment.target))
-    when = words.slack_time(added.due_at)
+    when = words.slack_time(added.due_at, reader)
     return Answer(text=f"I remind the thread of {target} at {when}, of {escape(what)}.")
 
 

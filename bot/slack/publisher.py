@@ -312,6 +312,7 @@ class Publisher:
             names=await self._gateway.names(sorted(people)),
             link=None if root is None else self._gateway.link(root.channel, root.ts),
             now=self._clock.now(),
+            reader=(await self._gateway.person(post.channel)).reader if post.kind == "direct" else None,
         )
 
     async def _link(self, direct: Post) -> str | None:

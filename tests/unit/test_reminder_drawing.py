@@ -11,6 +11,7 @@ import pytest
 from bot.domain.check import Outcome
 from bot.domain.deployment import Deployment, Phase, Target, Tick
 from bot.domain.events import BOT
+from bot.domain.localtime import Reader
 from bot.domain.reminding import Origin, Reminder, State
 from bot.domain.verification import Bound, Result
 from bot.domain.watching import Aftermath, Deployed
@@ -145,4 +146,6 @@ def test_the_lead_gets_a_link_and_the_group_a_mention() -> None:
 
 
 def test_the_form_for_the_review_is_one_slack_takes() -> None:
-    assert check_view(reminder.review(deployment(), at=DUE), surface="modal") == []
+    view = reminder.review(deployment(), at=DUE, reader=Reader(timezone="America/New_York", locale="en-US"))
+    assert check_view(view, surface="modal") == []
+    assert "AM, where you are (America/New_York)." in view["blocks"][1]["hint"]["text"]
