@@ -70,41 +70,43 @@ async def test_ci_starts_a_deployment_and_finishes_it(
             "webhook_secret": SecretStr(SECRET),
             "checklists": checklists,
         }
-        async with running_bot(stage, f"sqlite:///{folder / 'deploybot.db'}", process={}, **settings) as bot:
-            async with httpx.AsyncClient(
+        async with (
+            running_bot(stage, f"sqlite:///{folder / 'deploybot.db'}", process={}, **settings) as bot,
+            httpx.AsyncClient(
                 base_url=f"http://127.0.0.1:{bot.port}", headers={"Authorization": f"Bearer {TOKEN}"}
-            ) as ci:
+            ) as ci,
+        ):
 
-                async def asks(key: str, **body: Any) -> dict[str, Any]:
-                    answer = await ci.post(DEPLOYMENTS_PATH, json=body, headers={"Idempotency-Key": key})
-                    assert answer.status_code == 200, answer.text
-                    return dict(answer.json())
+            async def asks(key: str, **body: Any) -> dict[str, Any]:
+                answer = await ci.post(DEPLOYMENTS_PATH, json=body, headers={"Idempotency-Key": key})
+                assert answer.status_code == 200, answer.text
+                return dict(answer.json())
 
-                start = {"service": "storefront", "version": "v1.4.2", "environment": "production"}
-                started = await asks("run-7.start", action="start", **start)
-                assert started["deployment"]["checklist"] == "hotfix"
-                assert await asks("run-7.start", action="start", **start) == started
-                await ana.sees("storefront v1.4.2 → production", where=ana.card)
-                await ana.opens_the_thread()
-                await ben.opens_the_thread()
-                await ana.ticks("The fix does one thing")
-                await asks(
-                    "run-7.tested",
-                    action="update",
-                    name=started["deployment"]["name"],
-                    tick=["The pipeline of v1.4.2 is green"],
-                )
-                await ben.sees_ticked("The pipeline of v1.4.2 is green", "CI")
-                await ben.sees_ticked("The fix does one thing", "ana")
-                told = await asks(
-                    "run-7.live", action="update", state="deployed", url="https://ci.example.com/7", **start
-                )
-                assert told["deployment"]["url"]
-                await ana.sees("CI says that storefront v1.4.2 → production is deployed", where=ana.thread)
-                await ana.looks(str(pictures / "ci.png"))
-                await asks("run-7.finish", action="finish", **start)
-                await ana.sees("CI finished storefront v1.4.2 → production", where=ana.thread)
-                await stage.until(lambda: len(listener.types) == 2, what="the others are told")
+            start = {"service": "storefront", "version": "v1.4.2", "environment": "production"}
+            started = await asks("run-7.start", action="start", **start)
+            assert started["deployment"]["checklist"] == "hotfix"
+            assert await asks("run-7.start", action="start", **start) == started
+            await ana.sees("storefront v1.4.2 → production", where=ana.card)
+            await ana.opens_the_thread()
+            await ben.opens_the_thread()
+            await ana.ticks("The fix does one thing")
+            await asks(
+                "run-7.tested",
+                action="update",
+                name=started["deployment"]["name"],
+                tick=["The pipeline of v1.4.2 is green"],
+            )
+            await ben.sees_ticked("The pipeline of v1.4.2 is green", "CI")
+            await ben.sees_ticked("The fix does one thing", "ana")
+            told = await asks(
+                "run-7.live", action="update", state="deployed", url="https://ci.example.com/7", **start
+            )
+            assert told["deployment"]["url"]
+            await ana.sees("CI says that storefront v1.4.2 → production is deployed", where=ana.thread)
+            await ana.looks(str(pictures / "ci.png"))
+            await asks("run-7.finish", action="finish", **start)
+            await ana.sees("CI finished storefront v1.4.2 → production", where=ana.thread)
+            await stage.until(lambda: len(listener.types) == 2, what="the others are told")
     assert listener.types == ["deployment.started", "deployment.finished"]
     assert listener.urls[0] == listener.urls[1] == told["deployment"]["url"]
 
