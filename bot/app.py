@@ -16,13 +16,13 @@ from slack_bolt.authorization import AuthorizeResult
 
 from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
-from bot.domain.errors import DeploybotError
+from bot.domain.errors import DeploybotError, GroupUnknown
 from bot.scheduling import scheduler
 from bot.services.ci import CiDesk
 from bot.services.destinations import Destinations, destinations
 from bot.services.github import GitHubDesk
 from bot.services.outgoing import GIVEN_UP_SHOWN, Outbox
-from bot.services.planning import SidecarSchedule
+from bot.services.planning import SidecarRulebook, SidecarSchedule
 from bot.services.ports import Clock, Ports, SystemClock, Watching
 from bot.services.receiving import receive
 from bot.services.reminding import Reminders
@@ -37,9 +37,13 @@ from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.check_listeners import CheckListeners
 from bot.slack.connection import SocketConnection
-from bot.slack.conversation import Conversation, Meaning
+from bot.slack.conversation import Conversation, Meaning, Part
+from bot.slack.gate_conversation import GateConversation
+from bot.slack.gate_listeners import GateListeners
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
 from bot.slack.inflight import InFlight
+from bot.slack.item_conversation import ItemConversation
+from bot.slack.item_listeners import ItemListeners
 from bot.slack.listeners import Listeners
 from bot.slack.premises import SlackPremises
 from bot.slack.publisher import Publisher
@@ -69,6 +73,18 @@ class _LateBell:
             hearer.ring()
 
 
+class _LateGroups:
+    """User groups, once there is a Slack to ask; until then nobody is in any."""
+
+    def __init__(self) -> None:
+        self.gateway: Gateway | None = None
+
+    async def members(self, team: str, group: str) -> frozenset[str]:
+        if self.gateway is None:
+            raise GroupUnknown(group, "not connected to Slack")
+        return await self.gateway.members(group)
+
+
 def make_ports(
     settings: Settings,
     clock: Clock | None = None,
@@ -96,6 +112,8 @@ def make_ports(
         verifier=verifier,
         watching=watching or SidecarWatching(verifier),
         schedule=SidecarSchedule(library, process=process),
+        rulebook=SidecarRulebook(library, process=process),
+        groups=_LateGroups(),
     )
     return ports, bell
 
@@ -167,6 +185,8 @@ class Application:
         client = web_client(settings.slack_bot_token.get_secret_value(), settings.api_url, self._session)
         gateway = Gateway(client)
         self._identity = await gateway.identity()
+        if isinstance(self.ports.groups, _LateGroups):
+            self.ports.groups.gateway = gateway
         bolt = AsyncApp(
             client=client,
             authorize=_as(self._identity, settings.slack_bot_token.get_secret_value()),
@@ -175,7 +195,12 @@ class Application:
             logger=logging.getLogger("slack_bolt"),
         )
         answerer = Answerer(gateway, self._in_flight)
-        parts = [AlertConversation(self.ports, Meaning(self.ports))]
+        meaning = Meaning(self.ports)
+        parts: list[Part] = [
+            AlertConversation(self.ports, meaning),
+            GateConversation(self.ports, meaning),
+            ItemConversation(self.ports, meaning, gateway),
+        ]
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
         Listeners(
             ports=self.ports,
@@ -187,6 +212,10 @@ class Application:
             command=settings.command,
         ).register(bolt)
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
+        GateListeners(ports=self.ports, answerer=answerer, in_flight=self._in_flight).register(bolt)
+        ItemListeners(
+            ports=self.ports, gateway=gateway, answerer=answerer, in_flight=self._in_flight
+        ).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
         self._publisher = Publisher(

@@ -13,8 +13,9 @@ from typing import Any
 
 from bot.domain.check import Binding, Evidence, ItemResult, Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
+from bot.domain.conduct import Conduct
 from bot.domain.deployment import Deployment
-from bot.domain.errors import ChecklistUnusable, Finding, NoHistory
+from bot.domain.errors import ChecklistUnusable, Finding, GroupUnknown, NoHistory
 from bot.domain.reminding import ReminderPlan
 from bot.domain.routing import Routing
 from bot.domain.signals import Measured, Signal, WatchPlan
@@ -200,6 +201,30 @@ class WrittenSchedule:
         return self.plan
 
 
+class WrittenRulebook:
+    """Rules that are written beforehand."""
+
+    def __init__(self, rules: Conduct | None = None) -> None:
+        self.rules = rules or Conduct()
+
+    async def conduct(self, checklist: str, *, service: str, version: str, environment: str) -> Conduct:
+        """As given."""
+        return self.rules
+
+
+class ListedGroups:
+    """User groups kept in memory, by id."""
+
+    def __init__(self, **groups: Sequence[str]) -> None:
+        self._groups = groups
+
+    async def members(self, team: str, group: str) -> frozenset[str]:
+        """As given. Raises GroupUnknown for a group that is not there."""
+        if group not in self._groups:
+            raise GroupUnknown(group, "no_such_subteam")
+        return frozenset(self._groups[group])
+
+
 class CountingBell:
     """Counts how often it was rung."""
 
@@ -250,6 +275,8 @@ def make_ports(
     verifier: ScriptedVerifier | None = None,
     watching: Watching | None = None,
     schedule: WrittenSchedule | None = None,
+    rules: Conduct | None = None,
+    groups: ListedGroups | None = None,
 ) -> Ports:
     """Ports on a real database, with everything else in memory."""
     return Ports(
@@ -261,6 +288,8 @@ def make_ports(
         verifier=verifier or ScriptedVerifier(),
         watching=watching or ScriptedWatching(),
         schedule=schedule or WrittenSchedule(),
+        rulebook=WrittenRulebook(rules),
+        groups=groups or ListedGroups(),
         bell=CountingBell(),
     )
 

@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from bot.domain.conduct import Hold, Permission
 from bot.domain.errors import SidecarUnusable
 from bot.domain.monitoring import Measure
 
@@ -242,6 +243,61 @@ class Reminders(_Strict):
     escalate: Escalate = Field(default_factory=Escalate)
 
 
+class GateRule(_Strict):
+    """A section or group that has to be complete before things go on."""
+
+    part: str = Field(description="The section or group: the first part, or first two, of its items' keys.")
+    holds: list[Hold] = Field(
+        default_factory=lambda: [Hold.GO],
+        description="What it keeps from happening: go, next (ticks of later items), finish.",
+        min_length=1,
+    )
+
+
+class ApprovalRule(_Strict):
+    """Four eyes: Go is given by somebody else than the lead."""
+
+    group: str = Field(
+        default="", description="Slack id of the user group (S…) they must be in; anybody if unset."
+    )
+
+
+class PermissionRule(_Strict):
+    """Who may do something, and where; anybody anywhere if unset."""
+
+    people: list[str] = Field(
+        default_factory=list, description="Slack ids of people (U…) and user groups (S…)."
+    )
+    channels: list[str] = Field(default_factory=list, description="Slack ids of channels (C…).")
+
+    @model_validator(mode="after")
+    def _restricts_something(self) -> PermissionRule:
+        if not self.people and not self.channels:
+            raise ValueError("needs people or channels; leave it out where everybody may")
+        return self
+
+
+class PeopleBlock(_Strict):
+    """The rules people keep to."""
+
+    gates: list[GateRule] = Field(default_factory=list, description="What has to be complete before what.")
+    optional: list[str] = Field(
+        default_factory=list,
+        description="Keys of items, groups or sections nobody has to do, besides items ending in (optional).",
+    )
+    owners: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="By section or group: Slack ids of the people (U…) and user groups (S…) who own it.",
+    )
+    approval: ApprovalRule | None = Field(
+        default=None, description="Go needs somebody else than the lead; anybody gives it if unset."
+    )
+    permissions: dict[Permission, PermissionRule] = Field(
+        default_factory=dict,
+        description="By what is done: start, tick, waive, approve, roll_back, override, lock, end.",
+    )
+
+
 class Sidecar(_Strict):
     """A whole sidecar."""
 
@@ -276,6 +332,9 @@ class Sidecar(_Strict):
     )
     watch: WatchBlock | None = Field(default=None, description="What is watched after the deploy.")
     reminders: Reminders | None = Field(default=None, description="What people are reminded of.")
+    people: PeopleBlock = Field(
+        default_factory=PeopleBlock, description="Gates, owners, approval and permissions."
+    )
     on_call: str = Field(
         default="",
         description="Slack id of the user group (S…) or person (U…) alerts and unanswered reminders reach.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections import Counter
@@ -14,12 +15,14 @@ from rich.markup import escape
 from bot.checklists.binding import BoundChecklist
 from bot.checklists.schema import sidecar_schema
 from bot.checks.catalogue import Catalogue
+from bot.cli import rules
 from bot.cli import settings as cli_settings
 from bot.cli.naming import library_for
 from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
 from bot.domain.errors import SidecarUnusable
 from bot.domain.signals import Signal, WatchPlan
+from bot.services.planning import SidecarRulebook
 from bot.services.ports import SystemClock
 from bot.services.verifying import SidecarVerifier
 
@@ -41,6 +44,9 @@ def explain(
         for problem in error.problems:
             print(f"{error.path}: {problem}", file=sys.stderr)
         raise typer.Exit(2) from error
+    conduct = asyncio.run(
+        SidecarRulebook(library).conduct(name, service="service", version="v0", environment=environment)
+    )
     rows = [_row(item.key, item.text, bound.bindings.get(item.key)) for item in loaded.items]
     steps = [_row(step.key, step.text, bound.bindings.get(step.key)) for step in loaded.runbook]
     watched = [_signal(signal) for signal in (bound.watch or WatchPlan()).signals]
@@ -51,12 +57,14 @@ def explain(
             "items": rows,
             "rollback": steps,
             "watch": watched,
+            "people": rules.told(conduct),
         }
         json.dump(told, sys.stdout, indent=2)
         sys.stdout.write("\n")
         return
     _print(loaded, bound, rows, environment)
     _print_after(steps, watched)
+    rules.show(conduct)
     if not bound.digest:
         missing = f"there is no {name}.yaml beside it. reference.yaml shows how to write one."
         print(f"\nNothing verifies it: {missing}")

@@ -147,7 +147,9 @@ def record(
     elif result.outcome.ticks:
         if tick is None and bound is not None and not human and position not in run.unticked:
             ticked: dict[str, Any] = {"item": item.key, "position": position, "evidence": seq}
-            earlier = open_steps_before(deployment.checklist, position, deployment.ticks)
+            earlier = open_steps_before(
+                deployment.checklist, position, {**deployment.ticks, **deployment.care.waivers}
+            )
             if earlier:
                 ticked["before"] = list(earlier)
             facts.append(Fact(kind="item.ticked", actor=BOT, at=at, data=ticked))
@@ -235,7 +237,17 @@ def touched(before: Deployment, after: Deployment) -> set[int] | None:
     found = {
         position for position, result in after.results.items() if before.results.get(position) is not result
     }
-    return ticks | found | (waiting[0] ^ waiting[1])
+    tended = {
+        position
+        for was, now in (
+            (before.care.waivers, after.care.waivers),
+            (before.care.assignments, after.care.assignments),
+            (before.care.notes, after.care.notes),
+        )
+        for position in {*was, *now}
+        if was.get(position) != now.get(position)
+    }
+    return ticks | found | tended | (waiting[0] ^ waiting[1])
 
 
 def counts(deployment: Deployment, positions: Iterable[int]) -> dict[str, int]:
@@ -281,7 +293,9 @@ def overruled(
         "reason": reason,
         "evidence": result.seq,
     }
-    before = open_steps_before(deployment.checklist, position, deployment.ticks)
+    before = open_steps_before(
+        deployment.checklist, position, {**deployment.ticks, **deployment.care.waivers}
+    )
     if before:
         data["before"] = list(before)
     return Fact(kind="item.overruled", actor=user, at=at, data=data)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from bot.domain.care import Care, care_after
 from bot.domain.check import Outcome
 from bot.domain.checklist import Checklist, Item, checklist_from_json, checklist_to_json
+from bot.domain.conduct import Conduct, Gate, Hold, conduct_from_json, conduct_to_json
 from bot.domain.errors import DeploymentClosed, InvalidName, ReasonMissing, ReasonTooLong
 from bot.domain.events import BOT, GENESIS, Event, Fact, chain
 from bot.domain.ticking import Act
@@ -109,6 +111,9 @@ class Deployment:
     go: Go | None = None
     #: What came after the deploy: the watch, rollback triggers, the rollback.
     aftermath: Aftermath = field(default_factory=Aftermath)
+    #: The rules people keep to, as of the start, and what they did about items besides ticking them.
+    conduct: Conduct = field(default_factory=Conduct)
+    care: Care = field(default_factory=Care)
     #: The newest event and its hash.
     seq: int = 0
     head: str = GENESIS
@@ -133,10 +138,25 @@ class Deployment:
     def done(self) -> frozenset[int]:
         """Positions of the boxes that are done.
 
-        Ticked is done, with two exceptions: an item that needs its check and a person waits for both, and a
-        person's tick does not stand against a check that fails, unless they gave a reason.
+        Waived is done. Ticked is done, with two exceptions: an item that needs its check and a person waits
+        for both, and a person's tick does not stand against a check that fails, unless they gave a reason.
         """
-        return frozenset(position for position in self.ticks if self._is_done(position))
+        ticked = frozenset(position for position in self.ticks if self._is_done(position))
+        return ticked | self.care.waivers.keys()
+
+    def open_in(self, gate: Gate) -> tuple[Item, ...]:
+        """The required items of a gate that are still to do."""
+        items = self.checklist.items
+        return tuple(
+            items[position]
+            for position in gate.positions
+            if position not in self.done and position not in self.conduct.optional
+        )
+
+    def held_up(self, hold: Hold) -> tuple[tuple[Gate, tuple[Item, ...]], ...]:
+        """The gates in the way of Go or of the end, each with what is open."""
+        gates = [gate for gate in self.conduct.gates if hold in gate.holds]
+        return tuple((gate, left) for gate in gates if (left := self.open_in(gate)))
 
     def _is_done(self, position: int) -> bool:
         tick, bound = self.ticks[position], self.bindings.get(position)
@@ -146,6 +166,12 @@ class Deployment:
         if bound.human:
             return result is not None and result.outcome.ticks
         return result is None or result.outcome is not Outcome.FAIL
+
+    def closed_gate(self, position: int) -> Gate | None:
+        """The first gate before an item that has to be passed before the item may be ticked, or None."""
+        if position >= len(self.checklist.items):
+            return None
+        return next((gate for gate in self.conduct.gates_before(position) if self.open_in(gate)), None)
 
     def wants_reason(self, position: int) -> bool:
         """Whether a person who ticks this item overrules its check, and so has to say why."""
@@ -200,10 +226,11 @@ def started(
     checklist_name: str,
     checklist: Checklist,
     bindings: Mapping[int, Bound] | None = None,
+    conduct: Conduct | None = None,
     by: str = "",
     at: datetime,
 ) -> Fact:
-    """The first fact of a deployment; it carries the checklist's copy and which items have checks.
+    """The first fact of a deployment; it carries the checklist's copy, which items have checks, the rules.
 
     `by` is who started it where that was not the lead: CI.
     """
@@ -223,6 +250,7 @@ def started(
             "checklist_name": checklist_name,
             "checklist": checklist_to_json(checklist),
             "checks": bound_to_json(bindings or {}),
+            "conduct": conduct_to_json(conduct or Conduct()),
         },
     )
 
@@ -239,6 +267,8 @@ class TickOutcome:
     kept: tuple[Item, ...] = ()
     #: Positions that were not ticked because the check does not pass: the person must say why it may be.
     needs_reason: tuple[int, ...] = ()
+    #: Items that were not ticked because a gate before them is not passed: (the item, the gate).
+    behind: tuple[tuple[Item, Gate], ...] = ()
 
 
 def tick(
@@ -259,6 +289,7 @@ def tick(
     out_of_order: list[tuple[Item, Item]] = []
     kept: list[Item] = []
     needs_reason: list[int] = []
+    behind: list[tuple[Item, Gate]] = []
     seq = deployment.seq
     for act in acts:
         seq += 1
@@ -266,12 +297,17 @@ def tick(
         data: dict[str, Any] = {"item": item.key, "position": act.position}
         if not act.live or act.ticked == (current is not None):
             data["moot"] = True
+        elif act.ticked and (gate := deployment.closed_gate(act.position)) is not None:
+            data["moot"] = True
+            data["gate"] = gate.title
+            behind.append((item, gate))
         elif act.ticked and deployment.wants_reason(act.position):
             data["moot"] = True
             data["wanted_reason"] = True
             needs_reason.append(act.position)
         elif act.ticked:
-            before = open_steps_before(deployment.checklist, act.position, ticks)
+            passed = {**ticks, **deployment.care.waivers}
+            before = open_steps_before(deployment.checklist, act.position, passed)
             if before:
                 data["before"] = list(before)
                 out_of_order.append((item, items[before[0]]))
@@ -288,10 +324,11 @@ def tick(
         out_of_order=tuple(out_of_order),
         kept=tuple(kept),
         needs_reason=tuple(needs_reason),
+        behind=tuple(behind),
     )
 
 
-def open_steps_before(checklist: Checklist, position: int, ticks: Mapping[int, Tick]) -> tuple[int, ...]:
+def open_steps_before(checklist: Checklist, position: int, ticks: Container[int]) -> tuple[int, ...]:
     """The open steps that stand before this step in its group, at its own depth."""
     start = len(checklist.items)
     if position >= start:
@@ -377,6 +414,7 @@ def _begin(event: Event) -> Deployment:
         started_at=fact.at,
         ticks=_ticked_in_the_file(data["checklist"], event),
         bindings=bound_from_json(data.get("checks", {})),
+        conduct=conduct_from_json(data.get("conduct", {})),
         seq=event.seq,
         head=event.hash,
     )
@@ -400,7 +438,13 @@ def extend(state: Deployment, facts: Iterable[Fact]) -> tuple[Deployment, tuple[
 def apply(state: Deployment, event: Event) -> Deployment:
     """The state after one more event. An event of an unknown kind only moves `seq` and `head`."""
     fact, data = event.fact, event.fact.data
-    state = replace(state, seq=event.seq, head=event.hash, aftermath=aftermath_after(state.aftermath, event))
+    state = replace(
+        state,
+        seq=event.seq,
+        head=event.hash,
+        aftermath=aftermath_after(state.aftermath, event),
+        care=care_after(state.care, event),
+    )
     match fact.kind:
         case "item.ticked" | "item.overruled" if not data.get("moot"):
             made = Tick(
@@ -429,6 +473,8 @@ def apply(state: Deployment, event: Event) -> Deployment:
             )
         case "deployment.go":
             return replace(state, go=Go(by=fact.actor, at=fact.at, seq=event.seq))
+        case "deployment.no_go":
+            return replace(state, go=None)
         case "check.recorded":
             position = data["position"]
             result = result_of(data["result"], event.seq, before=state.results.get(position))

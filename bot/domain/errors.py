@@ -154,6 +154,205 @@ class EvidenceMoved(DeploybotError):
         )
 
 
+class NoSuchItem(DeploybotError):
+    """An item that the deployment does not have."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such item in this deployment; nothing was changed.")
+
+
+class SeveralItems(DeploybotError):
+    """Words that name several items where one is meant."""
+
+    def __init__(self, words: str, items: tuple[str, ...]) -> None:
+        named = ", ".join(f"“{item}”" for item in items[:3])
+        more = f" and {len(items) - 3} more" if len(items) > 3 else ""
+        super().__init__(f"“{words[:60]}” names several items: {named}{more}. Write one of them.")
+
+
+class WaiverReasonMissing(DeploybotError):
+    """A waiver without a word of why."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"Say in a few words why “{item}” does not apply: the reason is kept.")
+
+
+class AlreadyWaived(DeploybotError):
+    """A second waiver: the name of the first stays on it."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"“{item}” is waived already; it says by whom.")
+
+
+class NotWaived(DeploybotError):
+    """A waiver to take back where there is none."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"“{item}” is not waived, so there is nothing to take back.")
+
+
+class AssigneeUnusable(DeploybotError):
+    """Nobody, or not exactly one, to give an item to."""
+
+    def __init__(self) -> None:
+        super().__init__("Say whom it is for: one person or one user group, as a mention.")
+
+
+class AlreadyAssigned(DeploybotError):
+    """An item that is theirs already."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"“{item}” is given to them already.")
+
+
+class NotAssigned(DeploybotError):
+    """An item to take from somebody who does not have it."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"“{item}” is not given to them, so nothing was changed.")
+
+
+class NoteMissing(DeploybotError):
+    """A note without words or an address."""
+
+    def __init__(self, item: str) -> None:
+        super().__init__(f"Write a few words for “{item}”, or give an address.")
+
+
+class LinkUnusable(DeploybotError):
+    """Something that is no address."""
+
+    def __init__(self, link: str) -> None:
+        super().__init__(f"“{link[:60]}” is no address: write it whole, beginning with https://.")
+
+
+class NoSuchNote(DeploybotError):
+    """A note that was taken away meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("That note is not there any more; nothing was changed.")
+
+
+class GateClosed(DeploybotError):
+    """Go or the end, while something is in the way."""
+
+    def __init__(
+        self,
+        *,
+        what: str,
+        gates: tuple[tuple[str, tuple[str, ...]], ...],
+        obstacles: tuple[str, ...] = (),
+        named: int,
+    ) -> None:
+        self.what = what
+        #: By gate: its title, and the texts of what is open.
+        self.gates = gates
+        self.obstacles = obstacles
+        open_count = sum(len(left) for _, left in gates)
+        thing = "No Go yet" if what == "go" else "Not finished"
+        parts = list(obstacles)
+        if open_count:
+            items = "1 required item is" if open_count == 1 else f"{open_count} required items are"
+            parts.append(f"{items} open. {_open_items(gates, named)}")
+        super().__init__(f"{thing}: {' '.join(parts)}")
+
+
+def _open_items(gates: tuple[tuple[str, tuple[str, ...]], ...], named: int) -> str:
+    """Gate by gate, at most so many items in all."""
+    said, room = [], named
+    for title, left in gates:
+        shown = left[:room]
+        room -= len(shown)
+        more = f" and {len(left) - len(shown)} more" if len(left) > len(shown) else ""
+        items = ", ".join(f"“{item}”" for item in shown)
+        said.append(f"{title}: {items}{more}." if shown else f"{title}: {len(left)}.")
+    return " ".join(said)
+
+
+class FourEyes(DeploybotError):
+    """Go by somebody who may not give it here."""
+
+    def __init__(self, *, group: str, is_lead: bool) -> None:
+        self.group = group
+        whom = f"somebody of <!subteam^{group}>" if group else "anybody else"
+        why = "You lead this deployment, and here" if is_lead else "Here"
+        whom = whom.replace("anybody else", "anybody but the lead") if not is_lead else whom
+        super().__init__(f"{why} Go takes a second pair of eyes: {whom} has to give it.")
+
+
+class NoGoReasonMissing(DeploybotError):
+    """No-go without a word of why."""
+
+    def __init__(self) -> None:
+        super().__init__("Say in a few words why it is No-go: it stands on the card.")
+
+
+class OverrideReasonMissing(DeploybotError):
+    """An emergency override without a word of why."""
+
+    def __init__(self) -> None:
+        super().__init__("Say in a few words why it cannot wait: it is shown for ever after.")
+
+
+class NoOverrideNeeded(DeploybotError):
+    """An emergency override where nothing is in the way."""
+
+    def __init__(self) -> None:
+        super().__init__("Nothing is in the way any more, so there is nothing to override: just go on.")
+
+
+class OverrideUnderWay(DeploybotError):
+    """A second override of the same thing."""
+
+    def __init__(self) -> None:
+        super().__init__("An override is asked for already; it waits in the thread for a second name.")
+
+
+class NoSuchOverride(DeploybotError):
+    """An override that was confirmed or withdrawn meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("That override does not wait for anybody any more; the thread says what came of it.")
+
+
+class SecondNameNeeded(DeploybotError):
+    """The first person confirming their own override."""
+
+    def __init__(self) -> None:
+        super().__init__("You asked for it yourself: somebody else has to put their name to it as well.")
+
+
+class NotPermitted(DeploybotError):
+    """Somebody who may not do this here."""
+
+    def __init__(self, *, deed: str, people: tuple[str, ...], channels: tuple[str, ...], here: bool) -> None:
+        self.people = people
+        self.channels = channels
+        if here:
+            who = _listed([f"<!subteam^{one}>" if one[0] == "S" else f"<@{one}>" for one in people])
+            said = f"You may not {deed} here. Ask {who}."
+        else:
+            places = _listed([f"<#{one}>" for one in channels])
+            said = f"Nobody may {deed} in this channel. It can be done in {places}."
+        super().__init__(f"{said} Nothing was changed.")
+
+
+def _listed(words: list[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+class GroupUnknown(DeploybotError):
+    """A user group whose members Slack does not tell: nobody counts as one of them."""
+
+    retryable = True
+
+    def __init__(self, group: str, why: str) -> None:
+        super().__init__(
+            f"Slack does not say who is in <!subteam^{group}> ({why}), so I cannot see whether you may do "
+            "this, and nothing was changed. Try again; if it stays so, tell whoever runs this bot."
+        )
+
+
 class NoSuchTrigger(DeploybotError):
     """A trigger that nobody raised, or that was raised anew since the person's screen was drawn."""
 

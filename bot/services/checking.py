@@ -1,20 +1,22 @@
-"""What people ask about checks: run them, stop them, overrule one, give Go."""
+"""What people ask about checks: run them, stop them, overrule one; and what concludes once they are run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.domain import checking
+from bot.domain import checking, gating
 from bot.domain.check import SEVERITY, ItemResult, Outcome, result_from_json
+from bot.domain.conduct import Hold, Permission
 from bot.domain.deployment import Deployment, finished
 from bot.domain.errors import NoSuchDeployment
 from bot.domain.events import BOT, Fact
 from bot.domain.post import PlannedPost
 from bot.domain.verification import Purpose, Run
+from bot.services import permitting
 from bot.services.ports import Ports
 from bot.services.rolling_back import note_progress
 from bot.storage import deliveries, posts
@@ -95,8 +97,9 @@ async def overrule(
     """Tick an item although its check does not pass, as the person, with their reason.
 
     `seen` is the outcome they were shown. Raises NoSuchDeployment, DeploymentClosed, NothingToOverrule,
-    AlreadyOverruled, EvidenceMoved, OverruleReasonMissing, ReasonTooLong.
+    AlreadyOverruled, EvidenceMoved, OverruleReasonMissing, ReasonTooLong, NotPermitted, GroupUnknown.
     """
+    await permitting.require_for(ports, deployment_id, Permission.WAIVE, user=user)
 
     def fact(state: Deployment) -> list[Fact]:
         now = ports.clock.now()
@@ -107,15 +110,23 @@ async def overrule(
 
 
 async def conclude(
-    ports: Ports, deployment_id: int, purpose: Purpose, *, user: str, delivery: str
+    ports: Ports,
+    deployment_id: int,
+    purpose: Purpose,
+    *,
+    user: str,
+    delivery: str,
+    allowed: Callable[[Deployment], None] = lambda state: None,
 ) -> Deployment:
     """Give Go, or finish: at once where no evidence has to be looked at again, else when that is done.
 
-    Raises NoSuchDeployment, DeploymentClosed, StorageBusy, StorageFailed.
+    `allowed` raises where it may not happen. Raises what that raises, NoSuchDeployment, DeploymentClosed,
+    StorageBusy, StorageFailed.
     """
 
     def facts(state: Deployment) -> list[Fact]:
         now = ports.clock.now()
+        allowed(state)
         again = checking.look_again(state, user=user, at=now, purpose=purpose)
         if again is not None:
             return [again]
@@ -135,6 +146,10 @@ def concluding(
     expired = checking.expire(state, at=at)
     if expired or reopened:
         return list(expired)
+    for hold, by in ((Hold.GO, go_by), (Hold(purpose.value), user)):
+        held = gating.held(state, hold, user=by, at=at) if by else None
+        if held is not None:
+            return [held]
     if purpose is Purpose.GO:
         return [checking.gone(state, user=user, at=at)]
     given = [checking.gone(state, user=go_by, at=at)] if go_by else []
@@ -160,10 +175,12 @@ async def act(
     made: Callable[[Deployment], Sequence[Fact]],
     *,
     purpose: Purpose | None = None,
+    also: Callable[[AsyncConnection, Deployment, Sequence[Fact]], Awaitable[None]] | None = None,
 ) -> tuple[Deployment, Deployment]:
     """Add the facts that `made` makes of the state; the state before and after.
 
-    The same delivery again changes nothing. `purpose` says what the facts conclude, where they conclude.
+    The same delivery again changes nothing. `purpose` says what the facts conclude, where they conclude;
+    `also` is done in the same transaction, with the state after.
     """
     async with ports.database.write() as tx:
         before = await ports.deployments.get(tx, deployment_id, locked=True)
@@ -182,6 +199,8 @@ async def act(
             await add_run_notice(ports, tx, before.run, after, cancelled, at=now)
         elif purpose is not None and after.run is None:
             await add_conclusion(tx, after, purpose, facts, at=now)
+        if also is not None:
+            await also(tx, after, facts)
         await deliveries.add(tx, delivery, at=now, deployment_id=after.id)
     ports.bell.ring()
     return before, after
@@ -238,8 +257,16 @@ async def add_conclusion(
     if not after.phase.open:
         await _add(tx, after, PlannedPost(kind="notice", key=after.phase), at)
     elif after.go is not None and any(fact.kind == "deployment.go" for fact in facts):
-        content = {"by": after.go.by, "open": len(after.open_items)}
+        second = next((one.second for one in after.care.confirmed if one.confirmed_at == after.go.at), "")
+        content = {"by": after.go.by, "open": len(after.open_items), "second": second}
+        asked = [
+            one.id for one in await posts.of_kind(tx, after.id, "notice") if one.key.startswith("go_asked")
+        ]
+        await posts.want(tx, deployment_id=after.id, at=at, only=asked, settled=True, card=False)
         await _add(tx, after, PlannedPost(kind="notice", key=f"go-{after.seq}", content=content), at)
+    elif held := next((fact for fact in facts if fact.kind == "conclusion.held"), None):
+        content = {"purpose": purpose.value, "open": held.data["open"], "by": held.actor}
+        await _add(tx, after, PlannedPost(kind="notice", key=f"held-{after.seq}", content=content), at)
     else:
         reopened = [
             [fact.data["position"], fact.data["why"]]

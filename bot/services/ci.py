@@ -191,8 +191,7 @@ class CiDesk:
                 if not before.phase.open:
                     raise DeploymentClosed(before.name, before.phase)
                 now = self._ports.clock.now()
-                known = await self._ports.deployments.since(tx, before.id, 0, "deployment.linked")
-                facts = [*ci.news(_links(request, now), [event.fact.data for event in known])]
+                facts = [*ci.news(_links(request, now), before.care.links)]
                 if request.state is not None:
                     said.append(f"noted as {request.state}")
                     facts.append(
@@ -262,13 +261,16 @@ def _ticks(
         if position is not None and position not in state.ticks
     ]
     outcome = tick(state, acts, user=CI, at=now, drawn_seq=state.seq + earlier)
-    refused = set(outcome.needs_reason)
-    facts = [fact for fact in outcome.facts if fact.data["position"] not in refused]
+    facts = [fact for fact in outcome.facts if not fact.data.get("moot")]
     said = [f"ticked {len(facts)} of {len(request.tick)}"] if request.tick else []
     said += [
         f"“{state.checklist.items[position].text}” was not ticked: its check does not pass, and only a "
         "person can overrule it"
         for position in outcome.needs_reason
+    ]
+    said += [
+        f"“{item.text}” was not ticked: the gate “{gate.title}” before it is not passed"
+        for item, gate in outcome.behind
     ]
     return tuple(facts), said
 

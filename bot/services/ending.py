@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from bot.domain import gating
+from bot.domain.conduct import Hold, Permission
 from bot.domain.deployment import Deployment, aborted
 from bot.domain.events import Fact
 from bot.domain.verification import Purpose
-from bot.services import checking
+from bot.services import checking, permitting
 from bot.services.ports import Ports
 
 
@@ -13,16 +15,26 @@ async def finish(ports: Ports, deployment_id: int, *, user: str, delivery: str) 
     """End a deployment that went through; its open items are named in the history.
 
     Where evidence has to be looked at again first, it ends when that is done and nothing reopened.
-    Raises DeploymentClosed, NoSuchDeployment, StorageBusy, StorageFailed.
+    Raises NoSuchDeployment, DeploymentClosed, NotPermitted, GroupUnknown, GateClosed, StorageBusy,
+    StorageFailed.
     """
-    return await checking.conclude(ports, deployment_id, Purpose.FINISH, user=user, delivery=delivery)
+    await permitting.require_for(ports, deployment_id, Permission.END, user=user)
+
+    def allowed(state: Deployment) -> None:
+        gating.check_gates(state, Hold.FINISH, obstacles=gating.go_missing(state))
+
+    return await checking.conclude(
+        ports, deployment_id, Purpose.FINISH, user=user, delivery=delivery, allowed=allowed
+    )
 
 
 async def abort(ports: Ports, deployment_id: int, *, user: str, reason: str, delivery: str) -> Deployment:
     """End a deployment that is called off.
 
-    Raises DeploymentClosed, ReasonMissing, ReasonTooLong, StorageBusy, StorageFailed.
+    Raises NoSuchDeployment, DeploymentClosed, NotPermitted, GroupUnknown, ReasonMissing, ReasonTooLong,
+    StorageBusy, StorageFailed.
     """
+    await permitting.require_for(ports, deployment_id, Permission.END, user=user)
 
     def facts(state: Deployment) -> list[Fact]:
         return [aborted(state, user=user, at=ports.clock.now(), reason=reason)]

@@ -55,3 +55,9 @@ async def card(ports: Ports, deployment_id: int) -> Post | None:
     """The card of a deployment, to link to."""
     async with ports.database.read() as tx:
         return await posts.card(tx, deployment_id)
+
+
+async def sections(ports: Ports, deployment_id: int) -> list[Post]:
+    """The messages of a deployment's sections, in order, to link to."""
+    async with ports.database.read() as tx:
+        return await posts.of_kind(tx, deployment_id, "section")

@@ -1,4 +1,4 @@
-"""Plans reminders by the sidecars of a library of checklists."""
+"""Plans by the sidecars of a library of checklists: reminders, and the rules people keep to."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 import os
 from collections.abc import Mapping
 
+from bot.checklists.conduct import conduct_of, optional_by_text
 from bot.checklists.reminders import plan_of
 from bot.checks.kind import seconds
+from bot.domain.conduct import Conduct
 from bot.domain.reminding import ReminderPlan, default_reminders
 from bot.services.verifying import SidecarLibrary
 
@@ -37,6 +39,37 @@ class SidecarSchedule:
             file,
             loaded,
             duration=seconds,
+            environment=environment,
+            service=service,
+            version=version,
+            process=self._process,
+        )
+
+
+class SidecarRulebook:
+    """The `Rulebook` of a library of checklists."""
+
+    def __init__(self, library: SidecarLibrary, *, process: Mapping[str, str] | None = None) -> None:
+        self._library = library
+        self._process = os.environ if process is None else process
+
+    async def conduct(self, checklist: str, *, service: str, version: str, environment: str) -> Conduct:
+        """What its sidecar rules; without one, only what items say of themselves.
+
+        Raises ChecklistUnusable, SidecarUnusable.
+        """
+        return await asyncio.to_thread(
+            self._conduct, checklist, service=service, version=version, environment=environment
+        )
+
+    def _conduct(self, checklist: str, *, service: str, version: str, environment: str) -> Conduct:
+        loaded = self._library.load(checklist)
+        file = self._library.sidecar(checklist)
+        if file is None:
+            return Conduct(optional=optional_by_text(loaded))
+        return conduct_of(
+            file,
+            loaded,
             environment=environment,
             service=service,
             version=version,

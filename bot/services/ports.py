@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from bot.domain.check import Binding, ItemResult
 from bot.domain.checklist import Checklist
+from bot.domain.conduct import Conduct
 from bot.domain.deployment import Deployment
 from bot.domain.post import PlannedPost
 from bot.domain.reminding import ReminderPlan
@@ -90,6 +91,23 @@ class Schedule(Protocol):
         """The plan. Raises ChecklistUnusable, SidecarUnusable."""
 
 
+class Rulebook(Protocol):
+    """Knows the rules people keep to."""
+
+    async def conduct(self, checklist: str, *, service: str, version: str, environment: str) -> Conduct:
+        """The rules of a deployment that starts now. Raises ChecklistUnusable, SidecarUnusable."""
+
+
+class Groups(Protocol):
+    """Knows who is in which user group."""
+
+    async def members(self, team: str, group: str) -> frozenset[str]:
+        """Slack ids of its people, at most a few minutes old.
+
+        Raises GroupUnknown where Slack does not say: whoever asks must then refuse.
+        """
+
+
 class Deeds(Protocol):
     """What the bot itself did for a deployment."""
 
@@ -159,3 +177,5 @@ class Ports:
     verifier: Verifier
     watching: Watching
     schedule: Schedule
+    rulebook: Rulebook
+    groups: Groups

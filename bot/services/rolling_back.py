@@ -11,13 +11,14 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import rollback, triggering
+from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment
 from bot.domain.errors import NoSuchDeployment
 from bot.domain.events import BOT, Fact
 from bot.domain.post import PlannedPost
 from bot.domain.signals import WatchPlan
 from bot.domain.watching import Source, Trigger, TriggerState
-from bot.services import alerting
+from bot.services import alerting, permitting
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts, watches
 
@@ -31,8 +32,10 @@ async def start(
     """Go back: post the runbook. `seq` is the event of the trigger that is the reason.
 
     Who goes back because of a trigger has taken it. Raises NoSuchDeployment, NoSuchTrigger,
-    DeploymentClosed, RollbackUnderWay, OnlyADrill, RollbackReasonMissing, ReasonTooLong.
+    DeploymentClosed, RollbackUnderWay, OnlyADrill, RollbackReasonMissing, ReasonTooLong, NotPermitted,
+    GroupUnknown.
     """
+    await permitting.require_for(ports, deployment_id, Permission.ROLL_BACK, user=user)
     async with ports.database.write() as tx:
         before = await ports.deployments.get(tx, deployment_id, locked=True)
         if before is None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import checking as checks
 from bot.domain import reminding as domain
+from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment, tick
 from bot.domain.errors import (
     DeploymentClosed,
@@ -22,7 +23,7 @@ from bot.domain.errors import (
 from bot.domain.events import Fact
 from bot.domain.reminding import NewReminder, Origin, Reminder, Snooze, State, told
 from bot.domain.ticking import Act
-from bot.services import checking
+from bot.services import checking, permitting
 from bot.services.ports import Ports
 from bot.services.reminding import redraw
 from bot.storage import deliveries, reminders
@@ -138,9 +139,11 @@ async def done(
 ) -> Deployment:
     """Somebody did it: its open items are ticked as theirs.
 
-    Raises ReminderSettled, NotTickable where a check says otherwise (what can be ticked is),
-    DeploymentClosed, NoSuchDeployment, StorageBusy, StorageFailed.
+    Raises NotPermitted, GroupUnknown, ReminderSettled, NotTickable where a check says otherwise (what can
+    be ticked is), DeploymentClosed, NoSuchDeployment, StorageBusy, StorageFailed.
     """
+    found, _ = await find(ports, reminder_id, team=team)
+    await permitting.require(ports, found, Permission.TICK, user=user)
     refused: list[str] = []
 
     async def settle(tx: AsyncConnection, state: Deployment, reminder: Reminder) -> Deployment:

@@ -11,10 +11,12 @@ from sqlalchemy.exc import IntegrityError
 
 from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
+from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment, Target, checked_target, slug, started
 from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding
 from bot.domain.routing import DEFAULT_CHECKLIST
 from bot.domain.verification import Bound
+from bot.services import permitting
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts, watches
 
@@ -41,8 +43,8 @@ class StartRequest:
 async def start(ports: Ports, request: StartRequest) -> Deployment:
     """Start a deployment, or return the one this delivery started before.
 
-    Raises InvalidName, ChecklistUnusable, SidecarUnusable, ServicesUnusable, AlreadyDeploying, StorageBusy,
-    StorageFailed.
+    Raises InvalidName, ChecklistUnusable, SidecarUnusable, ServicesUnusable, AlreadyDeploying, NotPermitted,
+    GroupUnknown, StorageBusy, StorageFailed.
     """
     target = checked_target(request.service, request.version, request.environment)
     name = request.checklist or checklist_for(ports, target.service, target.environment)
@@ -60,6 +62,10 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         raise ChecklistUnusable(name, (nothing,))
     bindings = await ports.verifier.bindings(name, **variables)
     plan = await ports.watching.plan(name, **variables)
+    conduct = await ports.rulebook.conduct(name, **variables)
+    await permitting.require_in(
+        ports, conduct, Permission.START, user=request.lead, team=request.team, channel=request.channel
+    )
     now = ports.clock.now()
     begin = partial(
         started,
@@ -72,6 +78,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         checklist=checklist,
         bindings=_ready(checklist, bindings),
         by=request.by,
+        conduct=conduct,
         at=now,
     )
     try:

@@ -15,10 +15,18 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.checklist import Item
+from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment, TickOutcome, extend, tick
-from bot.domain.errors import DeploybotError, DeploymentClosed, ForeignClick
-from bot.domain.events import Event
-from bot.domain.ticking import Selection, read_click
+from bot.domain.errors import (
+    DeploybotError,
+    DeploymentClosed,
+    ForeignClick,
+    NoSuchDeployment,
+    NoSuchItem,
+)
+from bot.domain.events import Event, Fact
+from bot.domain.ticking import Act, Selection, read_click
+from bot.services import checking, permitting
 from bot.services.ports import Ports
 from bot.services.rolling_back import note_progress
 from bot.storage import clicks, posts
@@ -79,8 +87,16 @@ class TickQueue:
     async def submit(self, click: Click) -> Ticked:
         """Record a click; returns once it is committed. The same click again changes nothing.
 
-        Raises DeploymentClosed, ForeignClick, StorageBusy, StorageFailed; nothing was recorded then.
+        Raises DeploymentClosed, ForeignClick, NotPermitted, GroupUnknown, StorageBusy, StorageFailed; nothing
+        was recorded then.
         """
+        try:
+            await permitting.require_for(self._ports, click.deployment_id, Permission.TICK, user=click.user)
+        except NoSuchDeployment as error:
+            raise ForeignClick from error
+        except DeploybotError:
+            self._redraw_later([click])
+            raise
         future: asyncio.Future[Ticked] = asyncio.get_running_loop().create_future()
         self._waiting.append((click, future))
         if self._worker is None or self._worker.done():
@@ -211,6 +227,30 @@ class TickQueue:
             and post.content.get("first", 0) <= click.positions.start
             and click.positions.stop - 1 <= post.content.get("last", -1)
         )
+
+
+async def tick_items(
+    ports: Ports, deployment_id: int, positions: Iterable[int], *, user: str, delivery: str
+) -> Ticked:
+    """Tick these items for a person who chose them from a list; what is ticked already stays as it is.
+
+    Raises NoSuchDeployment, DeploymentClosed, NoSuchItem, NotPermitted, GroupUnknown, StorageBusy,
+    StorageFailed.
+    """
+    await permitting.require_for(ports, deployment_id, Permission.TICK, user=user)
+    outcome = TickOutcome()
+
+    def facts(state: Deployment) -> Sequence[Fact]:
+        nonlocal outcome
+        chosen = sorted(set(positions))
+        if any(position not in range(len(state.boxes)) for position in chosen):
+            raise NoSuchItem
+        acts = [Act(position=position, ticked=True) for position in chosen if position not in state.ticks]
+        outcome = tick(state, acts, user=user, at=ports.clock.now(), drawn_seq=state.seq)
+        return outcome.facts
+
+    _, after = await checking.act(ports, deployment_id, delivery, facts)
+    return Ticked(deployment=after, outcome=outcome)
 
 
 def _refuse(batch: Sequence[tuple[Click, asyncio.Future[Ticked]]], error: Exception) -> None:

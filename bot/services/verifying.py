@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bot.checklists.binding import BoundChecklist, bind
+from bot.checklists.conduct import conduct_of
 from bot.checklists.reminders import plan_of
 from bot.checklists.sidecar import SidecarFile
 from bot.checks.catalogue import Catalogue
@@ -88,8 +89,11 @@ class SidecarVerifier:
             version=version,
             process=self._process,
         )
-        # The sidecar's reminders are used elsewhere, but what is wrong with them is said with the rest.
+        # The sidecar's reminders and rules are used elsewhere; what is wrong with them is said with the rest.
         plan_of(file, loaded, duration=seconds, environment=environment, process=self._process)
+        conduct_of(
+            file, loaded, environment=environment, service=service, version=version, process=self._process
+        )
         try:
             AllowList(bound.allow)
         except ValueError as error:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment
-from bot.services import alerting, finding
+from bot.services import alerting, finding, permitting
 from bot.services.ports import Ports
 from bot.slack import commands
 from bot.slack.alert_listeners import rollback_form, told_of_watch
@@ -67,6 +68,7 @@ class AlertConversation:
         state, reason = await self._first_word(asked, reason)
         if isinstance(state, Answer):
             return state
+        await permitting.require(self._ports, state, Permission.ROLL_BACK, user=asked.user)
         form = rollback_form(state, reason=reason)
         if asked.can_open_view:
             return Answer(view=form)

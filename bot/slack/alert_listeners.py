@@ -9,9 +9,10 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain import triggering
+from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment
 from bot.domain.errors import ForeignClick, RollbackUnderWay
-from bot.services import alerting, finding, rolling_back
+from bot.services import alerting, finding, permitting, rolling_back
 from bot.services.ports import Ports
 from bot.slack.answering import Answerer, Payload, delivery_of, team_of, values_of
 from bot.slack.blocks import alert_forms, modals
@@ -88,6 +89,7 @@ class AlertListeners:
 
     async def _ask_to_roll_back(self, body: Payload, ref: TriggerRef, _: str) -> Answer:
         state = await self._state(body, ref)
+        await permitting.require(self._ports, state, Permission.ROLL_BACK, user=body["user"]["id"])
         return Answer(view=rollback_form(state, ref.seq))
 
     async def _ask_what(self, body: Payload, ref: TriggerRef, _: str) -> Answer:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck
 
-from bot.domain.errors import DeploybotError, StorageBusy, StorageFailed
+from bot.domain.errors import (
+    DeploybotError,
+    FourEyes,
+    GroupUnknown,
+    NotPermitted,
+    StorageBusy,
+    StorageFailed,
+)
 from bot.slack.conversation import SILENCE, Answer
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.ids import Field
@@ -65,7 +73,7 @@ class Answerer:
             log.error("%s", error)
             return Answer(text=escape(str(error)))
         except DeploybotError as error:
-            return Answer(text=escape(str(error)))
+            return Answer(text=in_mrkdwn(error))
         except Exception:
             log.exception("a request could not be handled")
             return Answer(text=TROUBLE)
@@ -130,13 +138,24 @@ class Answerer:
         async def guarded() -> tuple[dict[str, str], str]:
             try:
                 return await work, ""
+            except _POINTING:
+                raise
             except DeploybotError as error:
                 return {}, str(error)
             except Exception:
                 log.exception("a form could not be handled")
                 return {}, TROUBLE
 
-        task = self._in_flight.begin(guarded())
+        async def pointed() -> tuple[dict[str, str], str]:
+            """A form shows no mentions: whom to ask is said outside it."""
+            try:
+                return await guarded()
+            except _POINTING as error:
+                said = Answer(text=in_mrkdwn(error))
+                self._in_flight.begin(self.tell(channel, body["user"]["id"], said, None))
+                return {}, ""
+
+        task = self._in_flight.begin(pointed())
         result = await in_time(task)
         if result is None:
             await ack()
@@ -156,6 +175,17 @@ class Answerer:
             await ack(response_action="clear")
         else:
             await ack()
+
+
+#: Refusals that mention whom to ask.
+_POINTING = (FourEyes, GroupUnknown, NotPermitted)
+_MENTION = re.compile(r"&lt;(!subteam\^S[A-Z0-9]+|@[UW][A-Z0-9]+|#[CG][A-Z0-9]+)&gt;")
+
+
+def in_mrkdwn(error: DeploybotError) -> str:
+    """The sentence as Slack shows it, with mentions where it points at somebody."""
+    said = escape(str(error))
+    return _MENTION.sub(r"<\1>", said) if isinstance(error, _POINTING) else said
 
 
 def refusal(sentence: str) -> dict[str, Any]:
@@ -182,5 +212,16 @@ def values_of(view: Payload) -> dict[str, str]:
     for inputs in view["state"]["values"].values():
         for name, element in inputs.items():
             option = element.get("selected_option") or {}
-            found[name] = (element.get("value") or option.get("value") or "").strip()
+            chosen = element.get("value") or option.get("value") or element.get("selected_user") or ""
+            found[name] = chosen.strip()
     return found
+
+
+def ticked_in(view: Payload) -> list[str]:
+    """The values of all boxes of a form that are ticked."""
+    return [
+        option["value"]
+        for inputs in view["state"]["values"].values()
+        for element in inputs.values()
+        for option in element.get("selected_options") or ()
+    ]

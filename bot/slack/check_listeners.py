@@ -1,4 +1,4 @@
-"""Clicks and forms about checks: run them, stop them, look at the evidence, overrule one, give Go."""
+"""Clicks and forms about checks: run them, stop them, look at the evidence, overrule one."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.check import Outcome
 from bot.domain.errors import ForeignClick
-from bot.domain.verification import Purpose
 from bot.services import checking, finding
 from bot.services.ports import Ports
 from bot.slack.answering import Answerer, Payload, delivery_of, team_of, values_of
 from bot.slack.blocks import evidence, modals
-from bot.slack.conversation import SILENCE, Answer, told_of_checks, told_of_conclusion
+from bot.slack.conversation import SILENCE, Answer, told_of_checks
 from bot.slack.ids import Action, Field, Scope, View
 
 
@@ -30,7 +29,6 @@ class CheckListeners:
         app.action(Action.RUN_CHECKS.value)(self._on_run)
         app.action(Action.CHOOSE_CHECK.value)(self._on_chosen)
         app.action(Action.CANCEL_CHECKS.value)(self._on_cancel)
-        app.action(Action.GO.value)(self._on_go)
         app.action(Action.RESULTS.value)(self._on_results)
         app.action(Action.EVIDENCE.value)(self._on_evidence)
         app.action(Action.OVERRULE.value)(self._on_overrule)
@@ -72,20 +70,6 @@ class CheckListeners:
             return SILENCE
 
         await self._answer(ack, body, cancel())
-
-    async def _on_go(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
-        async def go() -> Answer:
-            state = await finding.get(self._ports, _number(action.get("value")), team=team_of(body))
-            after = await checking.conclude(
-                self._ports,
-                state.id,
-                Purpose.GO,
-                user=body["user"]["id"],
-                delivery=delivery_of(body, action),
-            )
-            return told_of_conclusion(after, Purpose.GO)
-
-        await self._answer(ack, body, go())
 
     async def _on_results(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
         async def show() -> Answer:

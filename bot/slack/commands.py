@@ -19,6 +19,14 @@ COMMANDS = (
     "notify",
     "share",
     "go",
+    "no-go",
+    "override",
+    "open",
+    "waive",
+    "unwaive",
+    "assign",
+    "unassign",
+    "note",
     "finish",
     "abort",
     "raise",
@@ -106,6 +114,68 @@ class GiveGo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoGo:
+    """It may not go on. The first word of `words` may be a deployment's name, the rest says why."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """Go on all the same. The first word of `words` may be a deployment's name, the rest says why."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenItems:
+    """What is still open."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waive:
+    """An item does not apply. The first word of `words` may be a deployment's name, the rest is the item."""
+
+    words: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unwaive:
+    """It applies after all. `words` as for Waive."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assign:
+    """Give an item, a group or a section to somebody. `words` as for Waive."""
+
+    words: str = ""
+    #: Slack id of a person or a user group; empty where nobody is mentioned.
+    to: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unassign:
+    """Take an item from them again. `words` and `to` as for Assign; with an empty `to`, from everybody."""
+
+    words: str = ""
+    to: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteItem:
+    """Write a note at an item. `words` as for Waive."""
+
+    words: str = ""
+    text: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Abort:
     """Call a deployment off. The first word of `words` may be its name."""
 
@@ -164,6 +234,14 @@ Command = (
     | Remind
     | Tell
     | GiveGo
+    | NoGo
+    | Override
+    | OpenItems
+    | Waive
+    | Unwaive
+    | Assign
+    | Unassign
+    | NoteItem
     | Finish
     | Abort
     | Raise
@@ -211,6 +289,14 @@ def parse(text: str) -> Command:
             return Remind(words=wish.what, when=wish.when)
         case "go":
             return _one_name("go", rest, GiveGo)
+        case "no-go" | "nogo":
+            return NoGo(words=rest)
+        case "override":
+            return Override(words=rest)
+        case "open":
+            return _one_name("open", rest, OpenItems)
+        case "waive" | "unwaive" | "assign" | "unassign" | "note" as what:
+            return _about_item(what, text, rest)
         case "finish":
             return _one_name("finish", rest, Finish)
         case "abort":
@@ -271,6 +357,38 @@ def _check(rest: str) -> Command:
     return Check(words=rest)
 
 
+#: A person or user group as Slack escapes them (Slack docs: formatting, "Mentioning users").
+_WHOM = re.compile(r"<(?:@([UW][A-Z0-9]+)|!subteam\^(S[A-Z0-9]+))(?:\|[^>]*)?>")
+_ADDRESS = re.compile(r"<?(https?://[^\s<>|]+)(?:\|[^>]*)?>?")
+
+
+def _about_item(what: str, text: str, rest: str) -> Command:
+    match what:
+        case "waive":
+            item, because, reason = _cut(rest, r"\s+because\s+")
+            return Waive(words=item, reason=reason) if because else Waive(words=rest)
+        case "unwaive":
+            return Unwaive(words=rest)
+        case "assign" | "unassign":
+            found = _WHOM.search(text)
+            said = typed(_WHOM.sub("", text)).partition(" ")[2].strip()
+            said = re.sub(r"\s+to$", "", said)
+            to = (found[1] or found[2]) if found else ""
+            return Assign(words=said, to=to) if what == "assign" else Unassign(words=said, to=to)
+    item, _, note = _cut(rest, r":\s+|\s+[–—-]\s+")
+    link = _ADDRESS.search(text)  # as Slack escaped it: a link's words may be all that is left in the note
+    return NoteItem(words=item, text=note, link=html.unescape(link[1]) if link else "")
+
+
+def _cut(text: str, at: str) -> tuple[str, str, str]:
+    """The text before and after the first of these, and that itself; quotes around the first part dropped."""
+    found = re.search(at, text, flags=re.IGNORECASE)
+    before, between, after = (
+        (text, "", "") if found is None else (text[: found.start()], found[0], text[found.end() :])
+    )
+    return before.strip().strip("\"'“”„«»"), between, after.strip()
+
+
 def _watch(rest: str) -> Command:
     first, _, name = rest.partition(" ")
     if first.casefold() != "longer":
@@ -278,7 +396,7 @@ def _watch(rest: str) -> Command:
     return _one_name("watch longer", name.strip(), WatchLonger)
 
 
-_Named = type[Status] | type[Finish] | type[GiveGo] | type[WatchLonger] | type[Drill]
+_Named = type[Status] | type[Finish] | type[GiveGo] | type[WatchLonger] | type[Drill] | type[OpenItems]
 
 
 def _one_name(command: str, rest: str, kind: _Named) -> Command:

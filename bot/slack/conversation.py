@@ -124,8 +124,6 @@ class Conversation:
                 return await self._status(asked, name)
             case commands.ListOpen():
                 return await self._list(asked)
-            case commands.Finish(name=name):
-                return await self._finish(asked, name)
             case commands.Check(words=rest):
                 return await self._check(asked, rest)
             case commands.StopChecks(name=name):
@@ -134,8 +132,6 @@ class Conversation:
                 return await self._remind(asked, remind)
             case commands.Tell() as tell:
                 return await self._tell(asked, tell)
-            case commands.GiveGo(name=name):
-                return await self._go(asked, name)
             case commands.Abort(words=rest):
                 return await self._abort(asked, rest)
             case commands.Help():
@@ -265,7 +261,7 @@ class Conversation:
         else:
             found = await finding.opened(self._ports, asked.team, asked.channel)
         if not found:
-            return Answer(text=_nothing_open(asked))
+            return Answer(text=nothing_open(asked))
         return await self._describe(found)
 
     async def _list(self, asked: Asked) -> Answer:
@@ -290,28 +286,7 @@ class Conversation:
             lines.append(f"… and {len(found) - DESCRIBED} more.")
         return Answer(text="\n".join(lines))
 
-    # ── finish, abort ────────────────────────────────────────────────────────────────────────────────────
-
-    async def _finish(self, asked: Asked, name: str) -> Answer:
-        found = [await self._meaning.named(asked, name)] if name else await self._meaning.meant(asked)
-        if not found:
-            return Answer(text=_nothing_open(asked))
-        if len(found) > 1:
-            return _which("finish", found)
-        only = found[0]
-        if not only.phase.open or not only.open_items:
-            state = await ending.finish(self._ports, only.id, user=asked.user, delivery=asked.delivery)
-            return told_of_conclusion(state, Purpose.FINISH)
-        if asked.can_open_view:
-            return Answer(view=modals.finish(only))
-        text = escape(f"{len(only.open_items)} items of {only.target} are still open.")
-        button = {
-            "type": "button",
-            "action_id": Action.FINISH.value,
-            "text": {"type": "plain_text", "text": "Finish…"},
-            "value": str(only.id),
-        }
-        return Answer(text=text, blocks=[{**words.section(text), "accessory": button}])
+    # ── abort ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _abort(self, asked: Asked, rest: str) -> Answer:
         first, _, reason = rest.partition(" ")
@@ -325,7 +300,7 @@ class Conversation:
         if not found:
             found, reason = await self._meaning.meant(asked), rest
         if not found:
-            return Answer(text=_nothing_open(asked))
+            return Answer(text=nothing_open(asked))
         if len(found) == 1 and reason:
             await ending.abort(
                 self._ports, found[0].id, user=asked.user, reason=reason, delivery=asked.delivery
@@ -340,7 +315,7 @@ class Conversation:
         text = f"Several are open here: {names}. Say which: `{asked.prefix} abort {found[0].name} REASON`."
         return Answer(text=escape(text))
 
-    # ── checks, Go ───────────────────────────────────────────────────────────────────────────────────────
+    # ── checks ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def _check(self, asked: Asked, rest: str) -> Answer:
         first, _, more = rest.partition(" ")
@@ -350,9 +325,9 @@ class Conversation:
                 found, rest = [await finding.named(self._ports, asked.team, first)], more.strip()
         found = found or await self._meaning.meant(asked)
         if not found:
-            return Answer(text=_nothing_open(asked))
+            return Answer(text=nothing_open(asked))
         if len(found) > 1:
-            return _which("check", found, action=Action.CHOOSE_CHECK)
+            return which("check", found, action=Action.CHOOSE_CHECK)
         result = await checking.request(
             self._ports, found[0].id, words=rest, user=asked.user, delivery=asked.delivery
         )
@@ -382,7 +357,7 @@ class Conversation:
                 found, wanted = [await finding.named(self._ports, asked.team, first)], more.strip()
         found = found or await self._meaning.meant(asked)
         if not found:
-            return Answer(text=_nothing_open(asked))
+            return Answer(text=nothing_open(asked))
         if len(found) > 1:
             text = f"Several are open here. Say which: `{asked.prefix} remind {found[0].name} {remind.when}`."
             return Answer(text=escape(text))
@@ -401,7 +376,7 @@ class Conversation:
     async def _tell(self, asked: Asked, tell: commands.Tell) -> Answer:
         found = await self._meaning.meant(asked)
         if not found:
-            return Answer(text=_nothing_open(asked))
+            return Answer(text=nothing_open(asked))
         if len(found) > 1:
             names = ", ".join(escape(deployment.name) for deployment in found[:DESCRIBED])
             text = f"Several are open here ({names}): mention me in the thread of the one you mean."
@@ -420,20 +395,9 @@ class Conversation:
         )
         return Answer(text=f"Told <#{channel}>.") if channel != asked.channel else SILENCE
 
-    async def _go(self, asked: Asked, name: str) -> Answer:
-        found = [await self._meaning.named(asked, name)] if name else await self._meaning.meant(asked)
-        if not found:
-            return Answer(text=_nothing_open(asked))
-        if len(found) > 1:
-            text = f"Several are open here. Say which: `{asked.prefix} go {found[0].name}`."
-            return Answer(text=escape(text))
-        state = await checking.conclude(
-            self._ports, found[0].id, Purpose.GO, user=asked.user, delivery=asked.delivery
-        )
-        return told_of_conclusion(state, Purpose.GO)
 
-
-def _nothing_open(asked: Asked) -> str:
+def nothing_open(asked: Asked) -> str:
+    """What to say where no deployment is meant."""
     return (
         f"No deployment is open in this channel. `{asked.prefix} start` begins one, "
         f"`{asked.prefix} list` shows those elsewhere."
@@ -477,7 +441,8 @@ def told_of_conclusion(state: Deployment, purpose: Purpose) -> Answer:
     return Answer(text=f"I look at the evidence of {count} again, then {then} if it still holds.")
 
 
-def _which(command: str, found: Sequence[Deployment], *, action: Action = Action.CHOOSE) -> Answer:
+def which(command: str, found: Sequence[Deployment], *, action: Action = Action.CHOOSE) -> Answer:
+    """Asks which of several is meant."""
     text = f"Several deployments are open in this channel. Which one do you want to {command}?"
     select: dict[str, Any] = {
         "type": "static_select",

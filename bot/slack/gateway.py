@@ -7,7 +7,9 @@ message twice. Whoever calls decides, knowing whether the outcome is known.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.domain.errors import GroupUnknown
 from bot.domain.localtime import FALLBACK, Reader
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import POST_EVENT
@@ -24,6 +27,9 @@ from bot.slack.mrkdwn import shorten
 #: Longest wait for an answer from Slack, in seconds, and for those needed before Slack's own 3 s are over.
 CALL_S = 10.0
 QUICK_S = 1.2
+#: How long the members of a user group are believed, in seconds: who was just added waits so long at most.
+#: `usergroups.users.list` is Tier 2, 20 calls a minute (Slack docs: rate limits).
+MEMBERS_S = 120.0
 
 #: Codes that no later attempt changes unless somebody does something.
 _PERMANENT = {
@@ -136,6 +142,8 @@ class Gateway:
         self.workspace_url = ""
         self._people: dict[str, Person] = {}
         self._direct: dict[str, str] = {}
+        self._members: dict[str, tuple[float, frozenset[str]]] = {}
+        self._groups: dict[str, str] = {}
 
     async def call(
         self, method: str, *, timeout: float = CALL_S, form: bool = False, **arguments: Any
@@ -296,6 +304,17 @@ class Gateway:
         method = "views.push" if on_top else "views.open"
         await self.call(method, timeout=2.5, trigger_id=trigger_id, view=dict(view))
 
+    async def update_view(self, view_id: str, view: Mapping[str, Any]) -> None:
+        """Draw a modal that is open anew. Raises SlackFailure."""
+        await self.call("views.update", timeout=QUICK_S * 2, view_id=view_id, view=dict(view))
+
+    async def groups(self) -> list[tuple[str, str]]:
+        """The workspace's user groups: (id, name), by name. Raises SlackFailure."""
+        answer = await self.call("usergroups.list", timeout=QUICK_S, form=True)
+        found = [(str(group["id"]), str(group.get("name", ""))) for group in answer.get("usergroups", ())]
+        self._groups = dict(found)
+        return sorted(found, key=lambda group: group[1].casefold())
+
     def link(self, channel: str, ts: str | None) -> str | None:
         """A link to a message, in the form chat.getPermalink gives; None before it is posted."""
         if ts is None or not self.workspace_url:
@@ -337,10 +356,28 @@ class Gateway:
         self._people[user] = person
         return person
 
+    async def members(self, group: str) -> frozenset[str]:
+        """Who is in a user group, as of two minutes ago at most. Raises GroupUnknown."""
+        asked_at, known = self._members.get(group, (-MEMBERS_S, frozenset()))
+        if time.monotonic() - asked_at < MEMBERS_S:
+            return known
+        try:
+            answer = await self.call("usergroups.users.list", timeout=QUICK_S, form=True, usergroup=group)
+        except SlackFailure as failure:
+            raise GroupUnknown(group, failure.code) from failure
+        members = frozenset(str(user) for user in answer.get("users", ()))
+        self._members[group] = (time.monotonic(), members)
+        return members
+
     async def names(self, users: Sequence[str]) -> dict[str, str]:
-        """The names of these people."""
-        people = await asyncio.gather(*(self.person(user) for user in users))
-        return {person.id: person.name for person in people}
+        """The names of these people, and of user groups among them."""
+        groups = [user for user in users if user.startswith("S")]
+        people = await asyncio.gather(*(self.person(user) for user in users if user not in groups))
+        named = {person.id: person.name for person in people}
+        if any(group not in self._groups for group in groups):
+            with contextlib.suppress(SlackFailure):
+                await self.groups()
+        return named | {group: self._groups.get(group) or "a user group" for group in groups}
 
 
 def _failure(method: str, error: SlackApiError) -> SlackFailure:

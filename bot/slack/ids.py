@@ -37,6 +37,14 @@ class Action(StrEnum):
     NOT_THIS_DEPLOY = "not_this_deploy"
     SNOOZE = "snooze"
     RAISE = "raise_trigger"
+    NO_GO = "no_go"
+    OVERRIDE_GATE = "override_gate"
+    CONFIRM_OVERRIDE = "confirm_override"
+    WITHDRAW_OVERRIDE = "withdraw_override"
+    ITEMS = "items"
+    ITEM_MENU = "item_menu"
+    OPEN_ITEMS = "open_items"
+    CARD_MENU = "card_menu"
 
 
 class View(StrEnum):
@@ -50,6 +58,12 @@ class View(StrEnum):
     START_ROLLBACK = "start_rollback"
     NOT_THIS_DEPLOY = "not_this_deploy"
     RAISE = "raise_trigger"
+    NO_GO = "no_go"
+    OVERRIDE_GATE = "override_gate"
+    WAIVE = "waive"
+    ASSIGN = "assign"
+    NOTE = "note"
+    OPEN_ITEMS = "open_items"
 
 
 class Field(StrEnum):
@@ -64,6 +78,9 @@ class Field(StrEnum):
     WHEN = "when"
     TRIGGER = "trigger"
     WORDS = "words"
+    PERSON = "person"
+    GROUP = "group"
+    LINK = "link"
 
 
 #: `event_type` of the metadata every post carries (Slack docs: message metadata).
@@ -101,6 +118,53 @@ class Scope:
         if self.last >= total:
             raise ForeignClick
         return range(self.first, self.last + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemRef:
+    """Something to do about an item, as an option's value."""
+
+    deployment_id: int
+    position: int
+    #: One word: what to do.
+    deed: str
+
+    def write(self) -> str:
+        """The `value`."""
+        return f"{self.deployment_id}.{self.position}.{self.deed}"
+
+    @classmethod
+    def read(cls, value: object) -> ItemRef:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        parts = str(value).split(".")
+        if len(parts) != 3 or not (parts[0].isdecimal() and parts[1].isdecimal()):
+            raise ForeignClick
+        return cls(deployment_id=int(parts[0]), position=int(parts[1]), deed=parts[2])
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverrideRef:
+    """Go or the end of a deployment, or an override that was asked for, as a button's value."""
+
+    deployment_id: int
+    #: `go` or `finish`.
+    what: str
+    #: The event that asked for it; 0 where nobody did yet.
+    seq: int = 0
+
+    def write(self) -> str:
+        """The `value`."""
+        return f"{self.deployment_id}.{self.what}.{self.seq}"
+
+    @classmethod
+    def read(cls, value: object) -> OverrideRef:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        parts = str(value).split(".")
+        if len(parts) != 3 or not (parts[0].isdecimal() and parts[2].isdecimal()):
+            raise ForeignClick
+        if parts[1] not in ("go", "finish"):
+            raise ForeignClick
+        return cls(deployment_id=int(parts[0]), what=parts[1], seq=int(parts[2]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,18 +14,17 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.deployment import Deployment
 from bot.domain.errors import AlreadyDeploying, InvalidName
-from bot.domain.verification import Purpose
 from bot.services import ending, finding, settling, starting
 from bot.services.ports import Ports
 from bot.services.ticking import Click, Ticked, TickQueue
 from bot.slack import commands
 from bot.slack.answering import Answerer, Payload, ack_with, in_time, team_of, values_of
 from bot.slack.blocks import evidence, modals
-from bot.slack.conversation import Answer, Asked, Conversation, told_of_conclusion
+from bot.slack.conversation import Answer, Asked, Conversation
 from bot.slack.gateway import Gateway
 from bot.slack.ids import Action, Field, TickBlock, View
 from bot.slack.inflight import InFlight
-from bot.slack.mrkdwn import plain
+from bot.slack.remarks import remark
 from bot.slack.reminder_listeners import review_form
 from bot.templates import escape
 
@@ -60,12 +59,9 @@ class Listeners:
         app.command(self._command)(self._on_command)
         app.event("app_mention")(self._on_mention)
         app.action(Action.TICK.value)(self._on_tick)
-        app.action(Action.FINISH.value)(self._on_finish)
         app.action(Action.ABORT.value)(self._on_abort)
-        app.action(Action.CHOOSE.value)(self._on_choose)
         app.action(Action.OPEN_START.value)(self._on_open_start)
         app.view(View.START.value)(self._on_start_submitted)
-        app.view(View.FINISH.value)(self._on_finish_submitted)
         app.view(View.ABORT.value)(self._on_abort_submitted)
         app.error(self._on_error)
 
@@ -147,7 +143,7 @@ class Listeners:
             return form
         if len(ticked.outcome.needs_reason) == 1:
             return Answer(view=evidence.overrule(ticked.deployment, ticked.outcome.needs_reason[0]))
-        return _remark(ticked)
+        return Answer(text=escape(remark(ticked)))
 
     async def _review(self, ticked: Ticked, body: Payload) -> Answer | None:
         """Who ticks the item of the review is asked for its time; the tick stands whatever they answer."""
@@ -161,15 +157,8 @@ class Listeners:
             return None
         return await review_form(self._ports, self._gateway, ticked.deployment.id, body)
 
-    async def _on_finish(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
-        await self._form(ack, body, action.get("value"), modals.finish)
-
     async def _on_abort(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
         await self._form(ack, body, action.get("value"), lambda deployment: modals.abort([deployment]))
-
-    async def _on_choose(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
-        chosen = (action.get("selected_option") or {}).get("value")
-        await self._form(ack, body, chosen, modals.finish)
 
     async def _on_open_start(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
         async def answer() -> Answer:
@@ -224,20 +213,6 @@ class Listeners:
 
         await self._answerer.submitted(ack, body, start(), channel=channel, blame=Field.SERVICE)
 
-    async def _on_finish_submitted(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
-        async def finish() -> dict[str, str]:
-            deployment = await finding.get(
-                self._ports, int(modals.metadata(view)["deployment"]), team=team_of(body)
-            )
-            user = body["user"]["id"]
-            state = await ending.finish(self._ports, deployment.id, user=user, delivery=f"view.{view['id']}")
-            told = told_of_conclusion(state, Purpose.FINISH)
-            if told.text:
-                self._in_flight.begin(self._answerer.tell(state.channel, user, told, None))
-            return {}
-
-        await self._answerer.submitted(ack, body, finish(), channel=None, blame=None)
-
     async def _on_abort_submitted(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         values = values_of(view)
 
@@ -254,26 +229,6 @@ class Listeners:
             return {}
 
         await self._answerer.submitted(ack, body, abort(), channel=None, blame=Field.REASON)
-
-
-def _remark(ticked: Ticked) -> Answer:
-    """What the person should know about their click; usually nothing."""
-    lines = [
-        f"Step {step.number} (“{plain(step.text)}”) is ticked before step {earlier.number} "
-        f"(“{plain(earlier.text)}”). It is recorded and marked as out of order."
-        for step, earlier in ticked.out_of_order
-    ]
-    lines += [
-        f"“{plain(item.text)}” was ticked again after your screen was drawn, so that tick stays."
-        for item in ticked.outcome.kept
-    ]
-    items = ticked.deployment.boxes
-    lines += [
-        f"“{plain(items[position].text)}” was not ticked: its check does not pass. "
-        "Press “Results” under the section to see why, or to overrule it with a reason."
-        for position in ticked.outcome.needs_reason
-    ]
-    return Answer(text=escape("\n".join(lines)))
 
 
 def _micros(ts: str) -> int:

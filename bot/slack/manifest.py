@@ -16,6 +16,7 @@ SCOPES = {
     "groups:read": "see whether it is in a private channel before it starts there",
     "im:history": "find a direct message again whose posting was interrupted",
     "im:write": "write to the lead when nobody reacts to a reminder or an alert",
+    "usergroups:read": "know who may approve, where a checklist says so",
     "users:read": "show people's names and local times beside their ticks",
 }
 

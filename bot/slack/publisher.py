@@ -23,6 +23,7 @@ from bot.slack.blocks import (
     alert,
     announcements,
     card,
+    gates,
     notices,
     reminder,
     rollback,
@@ -287,6 +288,8 @@ class Publisher:
                 return alert.draw(deployment, post.content, names=names, chart=self._charts.of(post))
             case "direct" if "fired" in post.content:
                 return alert.draw_direct(deployment, post.content, link=await self._link(post))
+            case "override":
+                return gates.draw(deployment, post.content, names=names)
             case "announcement":
                 root = await self._root(deployment.id)
                 link = None if root is None else self._gateway.link(root.channel, root.ts)
@@ -412,6 +415,14 @@ def _people_in(deployment: Deployment, post: Post) -> list[str]:
         people |= {trigger.by, trigger.acknowledged_by, trigger.snoozed_by, trigger.cleared_by}
     if after.rollback is not None:
         people.add(after.rollback.by)
-    people |= {str(post.content.get(name) or BOT) for name in ("by", "cancelled_by", "taken_by", "ended_by")}
+    care = deployment.care
+    people |= {one.by for one in care.waivers.values()}
+    people |= {to for some in care.assignments.values() for one in some for to in (one.to, one.by)}
+    people |= {person for one in care.overrides for person in (one.first, one.second, one.withdrawn_by)}
+    people |= {one.by for one in (care.no_go, care.go_request) if one is not None}
+    people |= {owner for part in deployment.conduct.owned for owner in part.owners}
+    people |= {
+        str(post.content.get(name) or BOT) for name in ("by", "cancelled_by", "taken_by", "ended_by", "group")
+    }
     people.discard("")
     return sorted(people - {BOT, CI, FILE})

@@ -11,8 +11,10 @@ from typing import Any, Protocol
 from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.domain.care import Care, care_from_json, care_to_json
 from bot.domain.check import Outcome
 from bot.domain.checklist import Checklist, checklist_from_json
+from bot.domain.conduct import Conduct, conduct_from_json
 from bot.domain.deployment import Deployment, Phase, Target, Tick, extend, fold
 from bot.domain.events import GENESIS, Event, Fact, canonical, chain
 from bot.domain.verification import Bound, Go, Result, bound_from_json, run_from_json, run_to_json
@@ -108,6 +110,10 @@ class Deployments:
             query = query.with_for_update()
         row = (await tx.execute(query)).one_or_none()
         return None if row is None else await self._state(tx, row)
+
+    def kept(self, deployment_id: int) -> Deployment | None:
+        """The state at hand, if any: old perhaps, but what a deployment began with never changes."""
+        return self._kept.get(deployment_id)
 
     async def named(self, tx: AsyncConnection, team: str, name: str) -> Deployment | None:
         """The deployment people call `name`, or None."""
@@ -226,8 +232,8 @@ class Deployments:
         if kept is not None and kept.head == row.head and kept.phase == row.phase:
             self._kept.move_to_end(row.id)
             return kept
-        checklist, bindings = (
-            (kept.checklist, kept.bindings) if kept is not None else await _copies(tx, row.id)
+        checklist, bindings, conduct = (
+            (kept.checklist, kept.bindings, kept.conduct) if kept is not None else await _copies(tx, row.id)
         )
         stored = await tx.execute(select(ticks).where(ticks.c.deployment_id == row.id))
         found = await tx.execute(select(results).where(results.c.deployment_id == row.id))
@@ -264,6 +270,8 @@ class Deployments:
             aftermath=Aftermath()
             if row.aftermath is None
             else aftermath_from_json(json.loads(row.aftermath)),
+            conduct=conduct,
+            care=Care() if row.care is None else care_from_json(json.loads(row.care)),
             seq=row.seq,
             head=row.head,
         )
@@ -277,11 +285,15 @@ class Deployments:
             self._kept.popitem(last=False)
 
 
-async def _copies(tx: AsyncConnection, deployment_id: int) -> tuple[Checklist, dict[int, Bound]]:
-    """What the first event keeps: the checklist, and which of its items have checks."""
+async def _copies(tx: AsyncConnection, deployment_id: int) -> tuple[Checklist, dict[int, Bound], Conduct]:
+    """What the first event keeps: the checklist, which of its items have checks, and the rules."""
     query = select(events.c.data).where(events.c.deployment_id == deployment_id, events.c.seq == 1)
     data = json.loads((await tx.execute(query)).scalar_one())
-    return checklist_from_json(data["checklist"]), bound_from_json(data.get("checks", {}))
+    return (
+        checklist_from_json(data["checklist"]),
+        bound_from_json(data.get("checks", {})),
+        conduct_from_json(data.get("conduct", {})),
+    )
 
 
 def _result(row: Row[Any]) -> Result:
@@ -358,6 +370,8 @@ async def _project(tx: AsyncConnection, before: Deployment | None, after: Deploy
         values["aftermath"] = canonical(aftermath_to_json(after.aftermath))
         deployed = after.aftermath.deployed
         values["deployed_at"] = deployed and deployed.at
+    if before is None or before.care != after.care:
+        values["care"] = canonical(care_to_json(after.care))
     if before is None or before.phase != after.phase:
         values |= {
             "name": after.name,

@@ -81,6 +81,7 @@ deployments = Table(
     Column("go_at", Instant),
     Column("go_seq", Integer),
     Column("aftermath", Text),
+    Column("care", Text),
     Column("deployed_at", Instant),
     Column("seq", Integer, nullable=False),
     Column("head", String(64), nullable=False),

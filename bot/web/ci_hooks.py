@@ -21,11 +21,13 @@ from bot.domain.errors import (
     AlreadyDeploying,
     DeploybotError,
     DeploymentClosed,
+    GateClosed,
     HookInFlight,
     HookKeyReused,
     InboundUnusable,
     NoneOpen,
     NoSuchDeployment,
+    NotPermitted,
 )
 from bot.domain.github_events import deployment_of, status_of
 from bot.domain.webhook_signing import is_githubs
@@ -178,8 +180,10 @@ async def _refused(request: web.Request, hooks: CiHooks, error: DeploybotError) 
                 holder = await hooks.ports.deployments.get(tx, error.deployment_id)
             held = None if holder is None else await _told(hooks, holder)
             return Reply(status=409, body={**told, "deployment": held})
-        case DeploymentClosed():
+        case DeploymentClosed() | GateClosed():
             return Reply(status=409, body=told)
+        case NotPermitted():
+            return Reply(status=403, body=told)
         case NoSuchDeployment() | NoneOpen():
             return Reply(status=404, body=told)
     return Reply(status=503 if error.retryable else 422, body=told)

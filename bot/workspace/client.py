@@ -85,6 +85,7 @@ class Client:
             "me": state.users[user],
             "users": list(state.users.values()),
             "channels": [self.channel_for(user, c) for c in state.channels.values() if self._listed(user, c)],
+            "usergroups": list(state.usergroups.values()),
             "apps": [app_for_page(app, connected=self._connected(app.app_id)) for app in state.apps.values()],
             "now": self._base.clock.now(),
             "can_forward": self._can_forward,

@@ -28,6 +28,8 @@ def _names(state: State) -> dict[str, str]:
     for user_id, user in state.users.items():
         for name in (user["name"], user["display_name"], user["real_name"]):
             found.setdefault(name.lower(), user_id)
+    for group_id, group in state.usergroups.items():
+        found.setdefault(group["handle"].lower(), group_id)
     return found
 
 
@@ -46,6 +48,8 @@ def compose(state: State, text: str, *, labelled: bool = False) -> str:
 
     def user(found: re.Match[str]) -> str:
         user_id = names[found[1].lower()]
+        if user_id in state.usergroups:
+            return f"<!subteam^{user_id}{f'|@{found[1]}' if labelled else ''}>"
         label = f"|{state.users[user_id]['name']}" if labelled else ""
         return f"<@{user_id}{label}>"
 
@@ -108,6 +112,7 @@ def plain(state: State, text: str) -> str:
         return "#" + str(state.channels.get(found[2], {}).get("name", found[2]))
 
     shown = _REFERENCE.sub(name, text)
+    shown = _GROUP.sub(lambda found: f"@{state.usergroups.get(found[1], {}).get('handle', 'group')}", shown)
     shown = re.sub(r"<!(\w+)[^>]*>", r"@\1", shown)
     shown = re.sub(r"<[^|>]+\|([^>]+)>", r"\1", shown)
     shown = re.sub(r"<([^>]+)>", r"\1", shown)

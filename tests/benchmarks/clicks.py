@@ -24,7 +24,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, insert, text
 
 from bot.checklists.library import ChecklistLibrary
-from bot.services.planning import SidecarSchedule
+from bot.services.planning import SidecarRulebook, SidecarSchedule
 from bot.services.ports import Ports, SystemClock
 from bot.services.sampling import SidecarWatching
 from bot.services.ticking import TickQueue
@@ -39,7 +39,7 @@ from bot.slack.listeners import Listeners
 from bot.storage import migrating
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
-from tests.makers import CHANNEL, TEAM, CountingBell, posts_of, start
+from tests.makers import CHANNEL, TEAM, CountingBell, ListedGroups, posts_of, start
 
 #: People clicking at once, clicks per turn, and turns.
 PEOPLE, CLICKS, TURNS = 20, 600, 9
@@ -152,6 +152,8 @@ async def ours(
         verifier=verifier,
         watching=SidecarWatching(verifier),
         schedule=SidecarSchedule(library),
+        rulebook=SidecarRulebook(library),
+        groups=ListedGroups(),
         layout=MessageLayout(),
         bell=CountingBell(),
     )

@@ -9,11 +9,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from bot.checklists.binding import BoundChecklist, bind
+from bot.checklists.conduct import conduct_of
 from bot.checklists.library import ChecklistLibrary
 from bot.checklists.sidecar import read_sidecar
 from bot.checks.catalogue import Catalogue
 from bot.checks.kind import seconds
 from bot.domain.checklist import Checklist, Group, Item, Section
+from bot.domain.conduct import Permission
 from bot.domain.signals import Form
 
 FOLDER = Path(__file__).parent.parent.parent / "checklists"
@@ -110,6 +112,23 @@ def test_the_reference_can_be_used_as_it_stands() -> None:
     assert found.watch is not None
     assert [signal.form for signal in found.watch.ready] == list(Form)
     assert kinds == {kind.name for kind in CATALOGUE.all()}
+
+
+def test_the_reference_has_every_rule_of_people() -> None:
+    file = read_sidecar(FOLDER / "reference.yaml")
+    rules = conduct_of(
+        file,
+        reference_checklist(),
+        environment="production",
+        service="storefront",
+        version="v1",
+        process={},
+    )
+    assert rules.gates
+    assert rules.optional
+    assert rules.owned
+    assert rules.approval is not None
+    assert set(rules.permissions) == set(Permission)
 
 
 @pytest.mark.parametrize("kind", CATALOGUE.all(), ids=lambda kind: kind.name)

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.domain.deployment import Deployment, Phase
-from bot.slack.blocks import aftermath, results, words
+from bot.slack.blocks import aftermath, gates, results, words
 from bot.slack.blocks.heard import heard
 from bot.slack.blocks.words import Block, Drawing
-from bot.slack.ids import Action, Scope
+from bot.slack.ids import Action, ItemRef, Scope
 from bot.slack.mrkdwn import mrkdwn, plain, shorten
 from bot.templates import escape
 
@@ -51,6 +51,7 @@ def draw(deployment: Deployment, *, names: Mapping[str, str], now: datetime) -> 
         blocks.append(words.context(f"🤖 {escape(checks)}"))
     if deployment.go is not None:
         blocks.append(words.context(f"*Go* by <@{deployment.go.by}>, {words.slack_time(deployment.go.at)}"))
+    blocks += words.paragraphs(gates.lines(deployment))
     blocks += words.paragraphs(aftermath.lines(deployment))
     if deployment.phase is Phase.ABORTED:
         reason = shorten(escape(deployment.reason or ""), 2000)
@@ -130,54 +131,56 @@ def _people(deployment: Deployment) -> str:
 
 
 def _buttons(deployment: Deployment, *, complete: bool) -> Block:
-    finish: Block = {
-        "type": "button",
-        "action_id": Action.FINISH.value,
-        "text": {"type": "plain_text", "text": "Finish"},
-        "value": str(deployment.id),
-        "accessibility_label": f"Finish the deployment {deployment.name}",
-    }
+    finish = _button(Action.FINISH, "Finish", deployment, "Finish the deployment")
     if complete:
         finish["style"] = "primary"
-    abort: Block = {
-        "type": "button",
-        "action_id": Action.ABORT.value,
-        "text": {"type": "plain_text", "text": "Abort"},
-        "style": "danger",
-        "value": str(deployment.id),
-        "accessibility_label": f"Abort the deployment {deployment.name}",
+    abort = {**_button(Action.ABORT, "Abort", deployment, "Abort the deployment"), "style": "danger"}
+    elements = [*_check_buttons(deployment), *_go_buttons(deployment), finish, abort, _menu(deployment)]
+    return {"type": "actions", "elements": elements}
+
+
+def _menu(deployment: Deployment) -> Block:
+    """What is wanted more rarely."""
+    choices = [("open", "What is open")]
+    if deployment.go is not None:
+        choices.append(("no_go", "Take Go back…"))
+    return {
+        "type": "overflow",
+        "action_id": Action.CARD_MENU.value,
+        "options": [
+            {
+                "text": {"type": "plain_text", "text": text},
+                "value": ItemRef(deployment_id=deployment.id, position=0, deed=deed).write(),
+            }
+            for deed, text in choices
+        ],
     }
-    return {"type": "actions", "elements": [*_check_buttons(deployment), finish, abort]}
 
 
 def _check_buttons(deployment: Deployment) -> list[Block]:
+    if deployment.run is not None:
+        return [_button(Action.CANCEL_CHECKS, "Stop checks", deployment, "Stop the checks of")]
     if not deployment.bindings:
         return []
-    scope = Scope(deployment_id=deployment.id).write()
-    if deployment.run is not None:
-        cancel: Block = {
-            "type": "button",
-            "action_id": Action.CANCEL_CHECKS.value,
-            "text": {"type": "plain_text", "text": "Stop checks"},
-            "value": str(deployment.id),
-            "accessibility_label": f"Stop the checks of {deployment.name}",
-        }
-        return [cancel]
-    run: Block = {
+    run = _button(Action.RUN_CHECKS, "Run checks", deployment, "Run every check of")
+    return [{**run, "value": Scope(deployment_id=deployment.id).write()}]
+
+
+def _go_buttons(deployment: Deployment) -> list[Block]:
+    if deployment.run is not None or deployment.go is not None:
+        return []
+    go = _button(Action.GO, "Go", deployment, "Look at the evidence again and give Go for")
+    return [go, _button(Action.NO_GO, "No-go", deployment, "Say No-go for")]
+
+
+def _button(action: Action, label: str, deployment: Deployment, heard: str) -> Block:
+    return {
         "type": "button",
-        "action_id": Action.RUN_CHECKS.value,
-        "text": {"type": "plain_text", "text": "Run checks"},
-        "value": scope,
-        "accessibility_label": f"Run every check of {deployment.name}",
-    }
-    go: Block = {
-        "type": "button",
-        "action_id": Action.GO.value,
-        "text": {"type": "plain_text", "text": "Go"},
+        "action_id": action.value,
+        "text": {"type": "plain_text", "text": label},
         "value": str(deployment.id),
-        "accessibility_label": f"Look at the evidence of {deployment.name} again and give Go",
+        "accessibility_label": shorten(f"{heard} {deployment.name}", 75),
     }
-    return [run, go] if deployment.go is None else [run]
 
 
 def summary(deployment: Deployment, names: Mapping[str, str], now: datetime) -> str:
@@ -195,6 +198,7 @@ def _text(deployment: Deployment, names: Mapping[str, str], now: datetime) -> st
     checks = results.summary(deployment)
     lines += [f"{checks}."] if checks else []
     lines += [f"{plain(title)}: {done} of {total}." for title, done, total in section_counts(deployment)]
+    lines += [f"{heard(line, names)}." for line in gates.lines(deployment)]
     lines += [f"{heard(line, names)}." for line in aftermath.lines(deployment)]
     if deployment.phase is Phase.ABORTED:
         who = words.name_of(deployment.ended_by or "", names)

@@ -12,7 +12,8 @@ from bot.domain.events import BOT
 from bot.domain.triggering import TriggerFinding
 from bot.slack.blocks import aftermath, alert, runbook, words
 from bot.slack.blocks.results import MARKS, in_words
-from bot.slack.blocks.words import Drawing
+from bot.slack.blocks.words import Block, Drawing
+from bot.slack.ids import Action
 from bot.slack.mrkdwn import plain, shorten
 from bot.templates import Mrkdwn, render
 
@@ -40,7 +41,25 @@ def draw(
             live = {name: content[name] for name in ("said", "url")}
             return _by("deployed", content["by"], names, target=str(deployment.target), **live)
         case "go":
-            return _by("go", content["by"], names, target=str(deployment.target), open_count=content["open"])
+            second = content.get("second", "")
+            return _by(
+                "go",
+                content["by"],
+                names,
+                target=str(deployment.target),
+                open_count=content["open"],
+                second=Mrkdwn(words.mention(second)) if second else "",
+            )
+        case "no_go":
+            return _by("no_go", content["by"], names, target=str(deployment.target), reason=content["reason"])
+        case "held":
+            held = {item.key: plain(item.text) for item in deployment.boxes}
+            left = [held.get(item, item) for item in content["open"]]
+            return _plain("held", purpose=content["purpose"], items=left[:10], count=len(left))
+        case "go_asked":
+            return _go_asked(deployment, content, names)
+        case "assigned":
+            return _assigned(deployment, content["to"], names)
         case "watch":
             lines = [(VERDICTS[verdict], label, said) for label, verdict, said in content["lines"]]
             return _plain("watch_ended", verdict=content["verdict"], lines=lines)
@@ -64,6 +83,55 @@ def draw(
         raised=[plain(trigger.title) for trigger in raised[:10]],
         raised_count=len(raised),
     )
+
+
+def _go_asked(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
+    group = content["group"]
+    values = {"target": str(deployment.target), "lead": Mrkdwn(words.mention(content["by"]))}
+    shown = render("go_asked", whom=Mrkdwn(f"<!subteam^{group}>") if group else "", **values)
+    heard = {**values, "lead": words.name_of(content["by"], names)}
+    said = render("go_asked", whom=names.get(group, "the approvers") if group else "", **heard)
+    go: Block = {
+        "type": "button",
+        "action_id": Action.GO.value,
+        "style": "primary",
+        "text": {"type": "plain_text", "text": "Go"},
+        "value": str(deployment.id),
+        "accessibility_label": shorten(f"Give Go for {deployment.name}", 75),
+    }
+    no_go: Block = {
+        "type": "button",
+        "action_id": Action.NO_GO.value,
+        "text": {"type": "plain_text", "text": "No-go"},
+        "value": str(deployment.id),
+        "accessibility_label": shorten(f"Say No-go for {deployment.name}", 75),
+    }
+    blocks = [words.section(shown)]
+    if deployment.phase.open and deployment.care.go_request is not None:
+        blocks.append({"type": "actions", "elements": [go, no_go]})
+    return Drawing(blocks=blocks, text=said)
+
+
+def _assigned(deployment: Deployment, to: str, names: Mapping[str, str]) -> Drawing:
+    """One message a person or group, for all that was given to them."""
+    theirs = sorted(
+        position for position, some in deployment.care.assignments.items() if to in {o.to for o in some}
+    )
+    items = [plain(deployment.boxes[position].text) for position in theirs]
+    by = [deployment.care.assignments[position][-1].by for position in theirs]
+    givers = list(dict.fromkeys(by))
+    values = {"items": items[:20], "count": len(items)}
+    mention = f"<!subteam^{to}>" if to.startswith("S") else f"<@{to}>"
+    shown = render(
+        "assigned", who=Mrkdwn(mention), by=Mrkdwn(", ".join(words.mention(one) for one in givers)), **values
+    )
+    said = render(
+        "assigned",
+        who=words.name_of(to, names),
+        by=", ".join(words.name_of(one, names) for one in givers),
+        **values,
+    )
+    return Drawing(blocks=words.paragraphs([shown]), text=said)
 
 
 def _run(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:

@@ -34,10 +34,27 @@ OUTCOME_WORDS = {
 
 
 def annotation(deployment: Deployment, position: int, names: Mapping[str, str]) -> str:
-    """What stands under an item: who ticked it and when, what its check found; plain text, 75 characters.
+    """What stands under an item: who ticked, waived or has it, what its check found, whether it has notes.
+
+    Plain text, 75 characters.
 
     Empty where there is nothing to say.
     """
+    found = _found(deployment, position, names)
+    waiver, notes = deployment.care.waivers.get(position), len(deployment.care.notes.get(position, ()))
+    if waiver is not None and position not in deployment.ticks:
+        found = f"⊘ not applicable · {shorten(words.name_of(waiver.by, names), NAME)}: {waiver.reason}"
+    elif position not in deployment.done:
+        given = ", ".join(words.name_of(one, names) for one in deployment.care.assignees(position))
+        found = " · ".join(filter(None, [f"→ {shorten(given, NAME)}" if given else "", found]))
+    if notes:
+        mark = f"📝{notes if notes > 1 else ''}"
+        found = f"{shorten(found, words.OPTION_TEXT - len(mark) - 3)} · {mark}" if found else mark
+    return shorten(found, words.OPTION_TEXT)
+
+
+def _found(deployment: Deployment, position: int, names: Mapping[str, str]) -> str:
+    """What is ticked and what its check found."""
     tick, result = deployment.ticks.get(position), deployment.results.get(position)
     bound = deployment.bindings.get(position)
     run = deployment.run

@@ -46,8 +46,7 @@ def draw(
         )
     else:
         blocks += words.paragraphs(list(section.record(deployment, items, first, names)))
-    if any(position in deployment.bindings for position in range(first, last + 1)):
-        blocks.append(section.check_buttons(deployment, first, last, "the rollback"))
+    blocks += section.buttons(deployment, first, last, "the rollback")
     times = in_words(deployment) if progress.over else ""
     if times:
         blocks.append(words.context(f"⏱ {escape(times)}"))
@@ -55,7 +54,7 @@ def draw(
     lines.append(f"Started by {words.name_of(begun.by, names)}: {begun.why}")
     for position, item in enumerate(items, start=first):
         said = annotation(deployment, position, names).removeprefix("✓ ")
-        box = "☑" if position in deployment.ticks else "☐"
+        box = section.box_of(deployment, position)
         lines.append(f"{box} {item.number}. {plain(item.text)}{f' ({said})' if said else ''}")
     lines += [times] if times else []
     return Drawing(blocks=blocks, text=shorten(escape("\n".join(lines)), words.FALLBACK_TEXT - 100))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bot.domain.checklist import Checklist, Group, Item
+from bot.domain.conduct import Hold
 from bot.domain.deployment import Deployment
 from bot.slack.blocks import words
 from bot.slack.blocks.results import annotation
@@ -91,7 +92,10 @@ def draw(
     mark = "✅ " if done == len(positions) else ""
     blocks = [
         words.header(f"{mark}{title}"),
-        words.context(f"{words.bar(done, len(positions))}  *{done}* of {len(positions)} done"),
+        words.context(
+            f"{words.bar(done, len(positions))}  *{done}* of {len(positions)} done"
+            f"{_ruled(deployment, positions, names)}"
+        ),
     ]
     for group, first, items in groups_between(deployment.checklist, part):
         in_group = sum(position in deployment.done for position in range(first, first + len(items)))
@@ -105,15 +109,8 @@ def draw(
             )
         else:
             blocks.extend(words.paragraphs(list(record(deployment, items, first, names))))
-    if any(position in deployment.bindings for position in positions):
-        blocks.append(
-            check_buttons(
-                deployment,
-                part.first,
-                part.last,
-                plain(deployment.checklist.sections[part.section].title) or "the checklist",
-            )
-        )
+    about = plain(deployment.checklist.sections[part.section].title) or "the checklist"
+    blocks += buttons(deployment, part.first, part.last, about)
     return Drawing(blocks=blocks, text=_text(deployment, part, title, names))
 
 
@@ -160,12 +157,57 @@ def record(
 ) -> Iterator[str]:
     """The same as lines, once nothing can be ticked any more."""
     for position, item in enumerate(items, start=first):
-        box = "☑" if position in deployment.ticks else "☐"
+        box = box_of(deployment, position)
         said = escape(annotation(deployment, position, names)).replace("_", "\u2060_")
         yield f"{box} {shorten(label(item), words.SECTION_TEXT - 100)}{f'  _{said}_' if said else ''}"
 
 
-def check_buttons(deployment: Deployment, first: int, last: int, title: str) -> Block:
+def box_of(deployment: Deployment, position: int) -> str:
+    """Ticked, waived or open, as one character."""
+    if position in deployment.ticks:
+        return "☑"
+    return "⊘" if position in deployment.care.waivers else "☐"
+
+
+def _ruled(deployment: Deployment, positions: range, names: Mapping[str, str]) -> str:
+    """Which of the items hold something up, and who owns them; without mentions, which would call people."""
+    said = []
+    for gate in deployment.conduct.gates:
+        if gate.first < positions.stop and gate.last >= positions.start:
+            what = " and ".join(_HELD[hold] for hold in sorted(gate.holds))
+            whole = gate.first <= positions.start and gate.last >= positions.stop - 1
+            mark = "✅" if not deployment.open_in(gate) else "🚧"
+            title = "" if whole else f"{escape(shorten(plain(gate.title), 60))}: "
+            said.append(f"{mark} {title}{what} {'wait' if ' and ' in what else 'waits'} for it")
+    owners = dict.fromkeys(owner for position in positions for owner in deployment.conduct.owners(position))
+    if owners:
+        shown = ", ".join(escape(words.name_of(owner, names)) for owner in list(owners)[:5])
+        said.append(f"owned by {shorten(shown, 150)}")
+    return "".join(f"  ·  {one}" for one in said[:4])
+
+
+_HELD = {Hold.GO: "Go", Hold.NEXT: "what follows", Hold.FINISH: "the end"}
+
+
+def buttons(deployment: Deployment, first: int, last: int, title: str) -> list[Block]:
+    """What can be done about these items besides ticking them; nothing where nothing can be done."""
+    elements: list[Block] = []
+    if any(position in deployment.bindings for position in range(first, last + 1)):
+        elements += check_buttons(deployment, first, last, title)
+    if deployment.phase.open and last >= first:
+        elements.append(
+            {
+                "type": "button",
+                "action_id": Action.ITEMS.value,
+                "text": {"type": "plain_text", "text": "Items…"},
+                "value": Scope(deployment_id=deployment.id, first=first, last=last).write(),
+                "accessibility_label": shorten(f"Waive, assign or note items of {title}", 75),
+            }
+        )
+    return [{"type": "actions", "elements": elements}] if elements else []
+
+
+def check_buttons(deployment: Deployment, first: int, last: int, title: str) -> list[Block]:
     """Check these items again, and see what was found."""
     value = Scope(deployment_id=deployment.id, first=first, last=last).write()
     run: Block = {
@@ -182,7 +224,7 @@ def check_buttons(deployment: Deployment, first: int, last: int, title: str) -> 
         "value": value,
         "accessibility_label": shorten(f"What the checks of {title} found", 75),
     }
-    return {"type": "actions", "elements": [run, look] if deployment.phase.open else [look]}
+    return [run, look] if deployment.phase.open else [look]
 
 
 def _text(deployment: Deployment, part: Part, title: str, names: Mapping[str, str]) -> str:
@@ -200,7 +242,7 @@ def _text(deployment: Deployment, part: Part, title: str, names: Mapping[str, st
             said = annotation(deployment, position, names).removeprefix("✓ ")
             if position not in deployment.done:
                 still_open.append(text)
-            box = "☑" if position in deployment.ticks else "☐"
+            box = box_of(deployment, position)
             lines.append(f"{box} {text}{f' ({said})' if said else ''}")
     # `text` is mrkdwn to Slack, so it is escaped as such; escaping can only lengthen it.
     whole = escape("\n".join([head, *lines]))

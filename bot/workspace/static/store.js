@@ -53,6 +53,7 @@ export async function boot(asUser) {
   store.team = answer.team;
   store.users = new Map(answer.users.map((one) => [one.id, one]));
   store.channels = new Map(answer.channels.map((one) => [one.id, one]));
+  store.usergroups = new Map(answer.usergroups.map((one) => [one.id, one]));
   store.apps = answer.apps;
   setClock(answer.now);
   store.canForward = answer.can_forward;

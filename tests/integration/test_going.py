@@ -1,0 +1,263 @@
+"""Go, No-go, overrides, waivers, assignments and permissions on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bot.domain.conduct import Allowed, Approval, Conduct, Gate, Hold, Permission
+from bot.domain.deployment import Deployment, Phase
+from bot.domain.errors import (
+    AlreadyWaived,
+    DeploybotError,
+    FourEyes,
+    GateClosed,
+    GroupUnknown,
+    NoSuchOverride,
+    NotPermitted,
+    SecondNameNeeded,
+)
+from bot.services import auditing, checking, ending, going, rolling_back, tending
+from bot.services.ports import Ports
+from bot.services.running import CheckRunner
+from bot.services.ticking import TickQueue, tick_items
+from bot.storage.database import Database
+from tests.integration.test_checking import bound
+from tests.makers import (
+    ANA,
+    BEN,
+    CARLA,
+    TEAM,
+    ListedGroups,
+    ScriptedVerifier,
+    make_click,
+    make_ports,
+    posts_of,
+    start,
+)
+
+GROUP = "S0RELEASE01"
+GATE = Gate(title="Section 1", first=0, last=2, holds=frozenset({Hold.GO}))
+WHO = {"team": TEAM}
+
+
+async def keys_of(ports: Ports, deployment_id: int) -> list[str]:
+    return [post.key for post in await posts_of(ports, deployment_id) if post.kind in ("notice", "override")]
+
+
+async def adds_up(ports: Ports) -> None:
+    assert [v.problems async for v in auditing.verify(ports)] == [()]
+
+
+async def test_go_is_refused_until_the_gate_is_passed(database: Database) -> None:
+    ports = make_ports(database, rules=Conduct(gates=(GATE,)))
+    deployment = await start(ports)
+    with pytest.raises(GateClosed, match="3 required items are open"):
+        await going.give_go(ports, deployment.id, user=ANA, delivery="g1", **WHO)
+    await tick_items(ports, deployment.id, [0, 1], user=BEN, delivery="t1")
+    await tending.waive(ports, deployment.id, 2, reason="not here", user=BEN, delivery="w1")
+    gone = await going.give_go(ports, deployment.id, user=ANA, delivery="g2", **WHO)
+    assert gone.deployment.go is not None
+    assert gone.deployment.go.by == ANA
+    await adds_up(ports)
+
+
+async def test_an_item_that_reopens_while_evidence_is_looked_at_keeps_go_back(database: Database) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.gates["s1/steps/1"] = asyncio.Event()
+    ports = make_ports(database, verifier=verifier, rules=Conduct(gates=(GATE,)))
+    deployment = await start(ports)
+    runner = CheckRunner(ports)
+    await runner.start()
+    try:
+        await checking.check_positions(ports, deployment.id, range(4), user=ANA, delivery="c")
+        verifier.gates["s1/steps/1"].set()
+        for _ in range(100):
+            state = await ports_state(ports, deployment.id)
+            if state.run is None and len(state.results) == 4:
+                break
+            runner.ring()
+            await asyncio.sleep(0.05)
+        assert {0, 1, 2} <= state.done
+        verifier.gates["s1/steps/1"].clear()
+        await going.give_go(ports, deployment.id, user=ANA, delivery="g", **WHO)
+        runner.ring()
+        # Ben takes a box back while the evidence is looked at.
+        post = next(p for p in await posts_of(ports, deployment.id) if p.kind == "section")
+        state = await ports_state(ports, deployment.id)
+        await TickQueue(ports).submit(make_click(state, post, base={0, 1, 2}, selected={0, 2}))
+        verifier.gates["s1/steps/1"].set()
+        for _ in range(100):
+            state = await ports_state(ports, deployment.id)
+            if state.run is None:
+                break
+            await asyncio.sleep(0.05)
+        assert state.go is None
+        assert any(key.startswith("held-") for key in await keys_of(ports, deployment.id))
+    finally:
+        await runner.stop()
+
+
+async def ports_state(ports: Ports, deployment_id: int) -> Deployment:
+    async with ports.database.read() as tx:
+        state = await ports.deployments.get(tx, deployment_id)
+    assert state is not None
+    return state
+
+
+async def test_the_leads_own_go_asks_the_group_once_and_one_of_it_gives_it(database: Database) -> None:
+    rules = Conduct(approval=Approval(group=GROUP))
+    ports = make_ports(database, rules=rules, groups=ListedGroups(**{GROUP: [ANA, BEN]}))
+    deployment = await start(ports)
+    first = await going.give_go(ports, deployment.id, user=ANA, delivery="g1", **WHO)
+    assert first.asked
+    with pytest.raises(FourEyes):
+        await going.give_go(ports, deployment.id, user=ANA, delivery="g2", **WHO)
+    with pytest.raises(FourEyes):
+        await going.give_go(ports, deployment.id, user=CARLA, delivery="g3", **WHO)
+    keys = await keys_of(ports, deployment.id)
+    assert [key.partition("-")[0] for key in keys] == ["go_asked"]
+    with pytest.raises(GateClosed, match="Nobody gave Go"):
+        await ending.finish(ports, deployment.id, user=ANA, delivery="f")
+    gone = await going.give_go(ports, deployment.id, user=BEN, delivery="g4", **WHO)
+    assert gone.deployment.go is not None
+    assert gone.deployment.go.by == BEN
+    await ending.finish(ports, deployment.id, user=ANA, delivery="f2")
+    await adds_up(ports)
+
+
+async def test_a_group_slack_does_not_tell_lets_nobody_through(database: Database) -> None:
+    rules = Conduct(approval=Approval(group=GROUP), permissions={Permission.TICK: Allowed(people=(GROUP,))})
+    ports = make_ports(database, rules=rules)
+    deployment = await start(ports)
+    with pytest.raises(GroupUnknown):
+        await going.give_go(ports, deployment.id, user=BEN, delivery="g", **WHO)
+    with pytest.raises(GroupUnknown):
+        await tick_items(ports, deployment.id, [0], user=BEN, delivery="t")
+    assert (await ports_state(ports, deployment.id)).seq == deployment.seq
+
+
+async def test_an_override_needs_a_second_person_whoever_clicks_first(database: Database) -> None:
+    ports = make_ports(database, rules=Conduct(gates=(GATE,)))
+    deployment = await start(ports)
+    state = await going.request_override(
+        ports, deployment.id, Hold.GO, user=ANA, reason="outage", delivery="o1", **WHO
+    )
+    with pytest.raises(SecondNameNeeded):
+        await going.confirm_override(ports, deployment.id, state.seq, user=ANA, delivery="o2", **WHO)
+    results = await asyncio.gather(
+        going.confirm_override(ports, deployment.id, state.seq, user=BEN, delivery="o3", **WHO),
+        going.confirm_override(ports, deployment.id, state.seq, user=CARLA, delivery="o4", **WHO),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, NoSuchOverride) for one in results) == 1
+    state = await ports_state(ports, deployment.id)
+    assert state.go is not None
+    assert state.care.confirmed[0].second in (BEN, CARLA)
+    assert [key.partition("-")[0] for key in await keys_of(ports, deployment.id)][1:] == ["go"]
+    await adds_up(ports)
+
+
+async def test_an_override_of_the_end_ends_it(database: Database) -> None:
+    gate = Gate(title="Section 1", first=0, last=2, holds=frozenset({Hold.FINISH}))
+    ports = make_ports(database, rules=Conduct(gates=(gate,)))
+    deployment = await start(ports)
+    with pytest.raises(GateClosed, match=r"^Not finished: 3 required"):
+        await ending.finish(ports, deployment.id, user=ANA, delivery="f")
+    state = await going.request_override(
+        ports, deployment.id, Hold.FINISH, user=ANA, reason="shift ends", delivery="o1", **WHO
+    )
+    state = await going.confirm_override(ports, deployment.id, state.seq, user=BEN, delivery="o2", **WHO)
+    assert state.phase is Phase.FINISHED
+    assert "finished" in await keys_of(ports, deployment.id)
+    await adds_up(ports)
+
+
+async def test_two_waivers_at_once_leave_one_name(database: Database) -> None:
+    ports = make_ports(database)
+    deployment = await start(ports)
+    results = await asyncio.gather(
+        tending.waive(ports, deployment.id, 0, reason="not here", user=ANA, delivery="w1"),
+        tending.waive(ports, deployment.id, 0, reason="nor there", user=BEN, delivery="w2"),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, AlreadyWaived) for one in results) == 1
+    again = await tending.unwaive(ports, deployment.id, 0, user=ANA, delivery="u1")
+    same = await tending.unwaive(ports, deployment.id, 0, user=ANA, delivery="u1")
+    assert again.seq == same.seq
+    await adds_up(ports)
+
+
+async def test_whom_items_are_given_to_is_one_message_however_many_they_are(database: Database) -> None:
+    ports = make_ports(database)
+    deployment = await start(ports)
+    await tending.assign(ports, deployment.id, [0, 1], to=BEN, user=ANA, delivery="a1")
+    state = await tending.assign(ports, deployment.id, [1, 2], to=BEN, user=ANA, delivery="a2")
+    assert [state.care.assignees(at) for at in (0, 1, 2)] == [(BEN,)] * 3
+    assert await keys_of(ports, deployment.id) == [f"assigned-{BEN}"]
+    state = await tending.unassign(ports, deployment.id, 1, to="", user=BEN, delivery="u1")
+    assert state.care.assignees(1) == ()
+    await adds_up(ports)
+
+
+@pytest.mark.parametrize("permission", [one for one in Permission if one is not Permission.LOCK])
+async def test_each_permission_keeps_others_out_and_names_whom_to_ask(
+    database: Database, permission: Permission
+) -> None:
+    rules = Conduct(gates=(GATE,), permissions={permission: Allowed(people=(GROUP,))})
+    ports = make_ports(database, rules=rules, groups=ListedGroups(**{GROUP: [ANA]}))
+    deployment = await start(ports)
+    deeds: dict[Permission, Callable[[], Awaitable[object]]] = {
+        Permission.START: lambda: start(ports, lead=BEN, service="other"),
+        Permission.TICK: lambda: tick_items(ports, deployment.id, [0], user=BEN, delivery="t"),
+        Permission.WAIVE: lambda: tending.waive(ports, deployment.id, 0, reason="x", user=BEN, delivery="w"),
+        Permission.APPROVE: lambda: going.give_go(ports, deployment.id, user=BEN, delivery="g", **WHO),
+        Permission.ROLL_BACK: lambda: rolling_back.start(
+            ports, deployment.id, user=BEN, why="x", delivery="r"
+        ),
+        Permission.OVERRIDE: lambda: going.request_override(
+            ports, deployment.id, Hold.GO, user=BEN, reason="x", delivery="o", **WHO
+        ),
+        Permission.END: lambda: ending.abort(ports, deployment.id, user=BEN, reason="x", delivery="e"),
+    }
+    with pytest.raises(NotPermitted, match=f"Ask <!subteam\\^{GROUP}>"):
+        await deeds[permission]()
+    for other, deed in deeds.items():
+        if other is not permission and other is not Permission.END:
+            try:
+                await deed()
+            except NotPermitted as refusal:
+                raise AssertionError(f"{permission} kept {other} out: {refusal}") from refusal
+            except DeploybotError:
+                pass  # refused for another reason: a gate
+
+
+async def test_a_channel_where_something_may_not_be_done_says_where_it_may(database: Database) -> None:
+    rules = Conduct(permissions={Permission.START: Allowed(channels=("C0RELEASES1",))})
+    ports = make_ports(database, rules=rules)
+    with pytest.raises(NotPermitted, match="It can be done in <#C0RELEASES1>"):
+        await start(ports)
+
+
+async def test_a_tick_of_somebody_who_may_not_is_not_recorded_and_the_box_drawn_again(
+    database: Database,
+) -> None:
+    rules = Conduct(permissions={Permission.TICK: Allowed(people=(ANA,))})
+    ports = make_ports(database, rules=rules)
+    deployment = await start(ports)
+    [post, *_] = [p for p in await posts_of(ports, deployment.id) if p.kind == "section"]
+    with pytest.raises(NotPermitted, match=f"You may not tick items here. Ask <@{ANA}>"):
+        await TickQueue(ports).submit(make_click(deployment, post, selected={0}))
+    assert (await ports_state(ports, deployment.id)).ticks == {}
+
+    async def redrawn() -> bool:
+        found = next(p for p in await posts_of(ports, deployment.id) if p.id == post.id)
+        return found.wanted > post.wanted
+
+    for _ in range(40):
+        if await redrawn():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the box stays as the person's client shows it")
