@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,6 +40,8 @@ from bot.storage import deliveries, posts
 FAILED_KEY, FAILED_TITLE = "ci/deploy-failed", "The deploy failed in CI"
 #: As bad as a critical alert of another system.
 FAILED_SIZE = 2.0
+#: How long an answer waits for the card, to have its link, and how often it looks, in seconds.
+PATIENCE_S, LOOK_EVERY_S = 2.5, 0.1
 _ADVICE = "Nothing was done; send it again with what is missing"
 
 
@@ -84,9 +88,10 @@ class Done:
 class CiDesk:
     """Serves CI's requests."""
 
-    def __init__(self, ports: Ports, premises: Premises) -> None:
+    def __init__(self, ports: Ports, premises: Premises, *, patience: float = PATIENCE_S) -> None:
         self._ports = ports
         self._premises = premises
+        self._patience = patience
 
     async def serve(self, request: CiRequest, *, delivery: str) -> Done:
         """Do what is asked. The same delivery again changes nothing.
@@ -114,9 +119,15 @@ class CiDesk:
         return Done(deployment=state, said=(*done.said, ended))
 
     async def link_of(self, deployment_id: int) -> str | None:
-        """The link to a deployment's thread; None before its card is posted."""
-        post = await finding.card(self._ports, deployment_id)
-        return None if post is None else self._premises.link(post.channel, post.ts)
+        """The link to a deployment's thread; a card that is just being posted is waited for. None without."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                while True:
+                    post = await finding.card(self._ports, deployment_id)
+                    if post is None or post.ts is not None:
+                        return None if post is None else self._premises.link(post.channel, post.ts)
+                    await asyncio.sleep(LOOK_EVERY_S)
+        return None
 
     async def _meant(self, request: CiRequest) -> Deployment:
         """The deployment a request names: by id, by name, else the open one of service and environment."""

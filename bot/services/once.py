@@ -31,12 +31,19 @@ class Reply:
 
 
 async def once(
-    ports: Ports, *, scope: str, key: str, body: bytes, answer: Callable[[], Awaitable[Reply]]
+    ports: Ports,
+    *,
+    scope: str,
+    key: str,
+    body: bytes,
+    answer: Callable[[], Awaitable[Reply]],
+    keeps_refusals: bool = True,
 ) -> Reply:
     """The kept answer, or the one made now and kept from now on.
 
-    What may work later (5xx) is not kept. Raises HookKeyReused, HookInFlight, StorageBusy, StorageFailed, and
-    what `answer` raises; then the request may be sent again as if it had never come.
+    What may work later (5xx) is not kept, nor are refusals (4xx) without `keeps_refusals`. Raises
+    HookKeyReused, HookInFlight, StorageBusy, StorageFailed, and what `answer` raises; then the request may be
+    sent again as if it had never come.
     """
     whole = (
         f"{scope}:{key}" if len(key) <= 255 else f"{scope}:sha256:{hashlib.sha256(key.encode()).hexdigest()}"
@@ -50,7 +57,7 @@ async def once(
     except BaseException:
         await _forget(ports, whole)
         raise
-    if made.status >= 500:
+    if made.status >= (500 if keeps_refusals else 400):
         await _forget(ports, whole)
         return made
     async with ports.database.write() as tx:

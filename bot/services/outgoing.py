@@ -173,6 +173,7 @@ class Outbox:
 
     async def _webhook(self, message: Message, url: str) -> _Outcome:
         body = message.body.encode()
+        # Not the clock port's time: receivers compare it with their own, and refuse what is minutes away.
         signed = webhook_signing.headers(
             uid=message.uid, at=datetime.now(UTC), body=body, key=self._destinations.key
         )

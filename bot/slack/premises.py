@@ -6,6 +6,8 @@ from bot.domain.errors import SlackRefused
 from bot.services.ci import Lead
 from bot.slack.gateway import Gateway, Identity, SlackFailure
 
+#: Longest wait for Slack, in seconds: GitHub waits 10 s for an answer of ours.
+PATIENCE_S = 4.0
 #: Nobody of this id, or not here (Slack docs: users.info).
 _NOBODY = {"user_not_found", "user_not_visible", "users_not_found"}
 
@@ -27,7 +29,7 @@ class SlackPremises:
     async def lead(self, user: str) -> Lead | None:
         """The person; None for nobody, a bot, or somebody who has left. Raises SlackUnavailable."""
         try:
-            found = (await self._gateway.call("users.info", user=user)).get("user") or {}
+            found = (await self._gateway.call("users.info", timeout=PATIENCE_S, user=user)).get("user") or {}
         except SlackFailure as failure:
             if failure.code in _NOBODY:
                 return None

@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 DEPLOYMENTS_PATH = "/hooks/deployments"
 GITHUB_PATH = "/hooks/github"
+#: Whose keys are whose.
+DEPLOYMENTS, GITHUB = "deployments", "github"
 #: Longest request in bytes: GitHub's own limit for a webhook is 25 MB, one about a deployment has some 20 kB.
 LIMIT = 1024 * 1024
 #: Longest key. Own choice: what is made of it fits a column of 255.
@@ -101,7 +103,7 @@ async def _deployments(request: web.Request, hooks: CiHooks) -> web.Response:
         done = await hooks.ci.serve(wanted, delivery=f"ci.{key}")
         return Reply(status=200, body={"deployment": await _told(hooks, done.deployment), "done": done.said})
 
-    return await _answered(request, hooks, scope="deployments", key=key, body=body, answer=answer)
+    return await _answered(request, hooks, scope=DEPLOYMENTS, key=key, body=body, answer=answer)
 
 
 async def _github(request: web.Request, hooks: CiHooks) -> web.Response:
@@ -135,7 +137,7 @@ async def _github(request: web.Request, hooks: CiHooks) -> web.Response:
         told = None if handled.deployment is None else await _told(hooks, handled.deployment)
         return Reply(status=200, body={"deployment": told, "done": [handled.said]})
 
-    return await _answered(request, hooks, scope="github", key=key, body=body, answer=answer)
+    return await _answered(request, hooks, scope=GITHUB, key=key, body=body, answer=answer)
 
 
 async def _answered(
@@ -154,7 +156,9 @@ async def _answered(
             return await _refused(request, hooks, error)
 
     try:
-        reply = await once(hooks.ports, scope=scope, key=key, body=body, answer=guarded)
+        # “Redeliver” on GitHub sends the same key again: what was refused then may be done now.
+        keeps = scope != GITHUB
+        reply = await once(hooks.ports, scope=scope, key=key, body=body, answer=guarded, keeps_refusals=keeps)
     except HookKeyReused as error:
         return refusal(422, str(error))
     except HookInFlight as error:

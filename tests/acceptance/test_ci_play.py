@@ -85,6 +85,7 @@ async def test_ci_starts_a_deployment_and_finishes_it(
             start = {"service": "storefront", "version": "v1.4.2", "environment": "production"}
             started = await asks("run-7.start", action="start", **start)
             assert started["deployment"]["checklist"] == "hotfix"
+            assert started["deployment"]["url"].startswith("http")
             assert await asks("run-7.start", action="start", **start) == started
             await ana.sees("storefront v1.4.2 → production", where=ana.card)
             await ana.opens_the_thread()

@@ -10,7 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from bot.domain.ci_requests import ci_request
+from bot.domain.conduct import Allowed, Conduct, Gate, Hold, Permission
 from bot.domain.deployment import fold
+from bot.domain.errors import GateClosed, NotPermitted
 from bot.domain.events import CI
 from bot.services.ci import CiDesk, Lead
 from bot.services.github import GitHubDesk
@@ -19,7 +22,7 @@ from bot.storage.database import Database
 from bot.web import CiHooks, WebServer, application
 from bot.web.ci_hooks import DEPLOYMENTS_PATH
 from tests.integration.test_hooks import BEARER, TOKEN, ready
-from tests.makers import ANA, CARLA, CHANNEL, TEAM, make_ports, posts_of, start
+from tests.makers import ANA, BEN, CARLA, CHANNEL, TEAM, make_ports, posts_of, start
 
 START: dict[str, Any] = {
     "action": "start",
@@ -73,7 +76,7 @@ def workspace() -> Workspace:
 @pytest.fixture
 async def client(ports: Ports, workspace: Workspace) -> AsyncIterator[httpx.AsyncClient]:
     """CI, which knows the token."""
-    desk = CiDesk(ports, workspace)
+    desk = CiDesk(ports, workspace, patience=0.05)
     hooks = CiHooks(ports=ports, token=TOKEN, github_secret="", ci=desk, github=GitHubDesk(ports, desk))
     server = WebServer(application(readiness=ready, bolt=None, ci=hooks), host="127.0.0.1", port=0)
     url = f"http://127.0.0.1:{await server.start()}"
@@ -283,3 +286,40 @@ async def test_the_hook_is_off_without_a_token(tmp_path: Path) -> None:
                 assert (await client.post(path, json=START, headers=BEARER)).status_code == 404
     finally:
         await server.stop()
+
+
+# ── rules of the checklist ───────────────────────────────────────────────────────────────────────────────
+
+GATE = Gate(title="Section 1", first=0, last=2, holds=frozenset({Hold.FINISH}))
+
+
+async def test_ci_does_not_get_past_a_gate(database: Database, workspace: Workspace) -> None:
+    ports = make_ports(database, rules=Conduct(gates=(GATE,)))
+    desk = CiDesk(ports, workspace, patience=0.05)
+    await desk.serve(ci_request({**START, "tick": ["Box 1.1"]}), delivery="s")
+    with pytest.raises(GateClosed):
+        await desk.serve(ci_request({"action": "finish", "id": 1}), delivery="f1")
+    done = await desk.serve(
+        ci_request({"action": "finish", "id": 1, "tick": ["Box 1.2", "Box 1.3"]}), delivery="f2"
+    )
+    assert not done.deployment.phase.open
+
+
+async def test_ci_does_not_tick_what_stands_behind_a_gate(database: Database, workspace: Workspace) -> None:
+    gate = Gate(title="Section 1", first=0, last=6, holds=frozenset({Hold.NEXT}))
+    ports = make_ports(database, rules=Conduct(gates=(gate,)))
+    done = await CiDesk(ports, workspace, patience=0.05).serve(
+        ci_request({**START, "tick": ["Box 2.1"]}), delivery="s"
+    )
+    assert done.said[1:] == (
+        "ticked 0 of 1",
+        "“Box 2.1” was not ticked: the gate “Section 1” before it is not passed",
+    )
+
+
+async def test_who_may_end_a_deployment_goes_for_ci_as_well(database: Database, workspace: Workspace) -> None:
+    ports = make_ports(database, rules=Conduct(permissions={Permission.END: Allowed(people=(BEN,))}))
+    desk = CiDesk(ports, workspace, patience=0.05)
+    await desk.serve(ci_request(START), delivery="s")
+    with pytest.raises(NotPermitted):
+        await desk.serve(ci_request({"action": "finish", "id": 1}), delivery="f")

@@ -15,6 +15,7 @@ import pytest
 
 from bot.domain.events import CI
 from bot.domain.routing import GitHubRule, Routing
+from bot.services import ending
 from bot.services.ci import CiDesk
 from bot.services.github import GitHubDesk
 from bot.services.ports import Ports
@@ -82,7 +83,7 @@ def ports(database: Database) -> Ports:
 
 @pytest.fixture
 async def client(ports: Ports) -> AsyncIterator[httpx.AsyncClient]:
-    desk = CiDesk(ports, Workspace())
+    desk = CiDesk(ports, Workspace(), patience=0.05)
     hooks = CiHooks(ports=ports, token="", github_secret=SECRET, ci=desk, github=GitHubDesk(ports, desk))
     server = WebServer(application(readiness=ready, bolt=None, ci=hooks), host="127.0.0.1", port=0)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{await server.start()}") as client:
@@ -202,9 +203,13 @@ async def test_the_one_people_started_already_is_linked_and_another_version_is_r
     answer = await sends(client, "deployment", DEPLOYMENT)
     assert answer.json()["done"] == ["linked to the one under way"]
     other = {**DEPLOYMENT["deployment"], "id": 2, "ref": "v1.5.0"}
-    refused = await sends(client, "deployment", {**DEPLOYMENT, "deployment": other})
+    second = {**DEPLOYMENT, "deployment": other}
+    refused = await sends(client, "deployment", second, delivery="9")
     assert refused.status_code == 409
     assert refused.json()["deployment"]["version"] == "v1.4.2"
+    await ending.abort(ports, 1, user=ANA, reason="not today", delivery="abort")
+    again = await sends(client, "deployment", second, delivery="9")  # “Redeliver” has the same guid
+    assert again.json()["done"] == ["started"]
 
 
 async def test_a_repository_without_a_rule_is_none_of_ours(client: httpx.AsyncClient, ports: Ports) -> None:
