@@ -18,7 +18,7 @@ from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
 from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
-from bot.services.planning import SidecarSchedule
+from bot.services.planning import SidecarPolicies, SidecarSchedule
 from bot.services.ports import Clock, Ports, SystemClock, Watching
 from bot.services.receiving import receive
 from bot.services.reminding import Reminders
@@ -90,6 +90,7 @@ def make_ports(
         verifier=verifier,
         watching=watching or SidecarWatching(verifier),
         schedule=SidecarSchedule(library, process=process),
+        policies=SidecarPolicies(library),
     )
     return ports, bell
 

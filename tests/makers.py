@@ -15,6 +15,7 @@ from bot.domain.check import Binding, Evidence, ItemResult, Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.deployment import Deployment
 from bot.domain.errors import ChecklistUnusable, Finding, NoHistory
+from bot.domain.policy import Policy
 from bot.domain.reminding import ReminderPlan
 from bot.domain.signals import Measured, Signal, WatchPlan
 from bot.services import starting
@@ -194,6 +195,17 @@ class WrittenSchedule:
         return self.plan
 
 
+class WrittenPolicies:
+    """A policy that is written beforehand."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.written = policy or Policy()
+
+    async def policy(self, checklist: str) -> Policy:
+        """As given."""
+        return self.written
+
+
 class CountingBell:
     """Counts how often it was rung."""
 
@@ -244,6 +256,7 @@ def make_ports(
     verifier: ScriptedVerifier | None = None,
     watching: Watching | None = None,
     schedule: WrittenSchedule | None = None,
+    policies: WrittenPolicies | None = None,
 ) -> Ports:
     """Ports on a real database, with everything else in memory."""
     return Ports(
@@ -255,6 +268,7 @@ def make_ports(
         verifier=verifier or ScriptedVerifier(),
         watching=watching or ScriptedWatching(),
         schedule=schedule or WrittenSchedule(),
+        policies=policies or WrittenPolicies(),
         bell=CountingBell(),
     )
 

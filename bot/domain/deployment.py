@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -74,6 +74,28 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PreparedIn:
+    """The freeze a deployment was started in all the same."""
+
+    name: str
+    reason: str
+    until: datetime
+
+
+def kept_from_start(data: Mapping[str, Any]) -> tuple[timedelta | None, PreparedIn | None]:
+    """What the first event's data says of a quiet lead and of a freeze."""
+    quiet, freeze = data.get("quiet_lead_s"), data.get("frozen")
+    return (
+        None if quiet is None else timedelta(seconds=quiet),
+        None
+        if freeze is None
+        else PreparedIn(
+            name=freeze["name"], reason=freeze["reason"], until=datetime.fromisoformat(freeze["until"])
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """One deployment as its events tell it."""
 
@@ -109,6 +131,10 @@ class Deployment:
     go: Go | None = None
     #: What came after the deploy: the watch, rollback triggers, the rollback.
     aftermath: Aftermath = field(default_factory=Aftermath)
+    #: After how long without a word the lead is asked; None: never. Kept from the start.
+    quiet_lead: timedelta | None = None
+    #: The freeze it was started in all the same, until when; None where there was none.
+    prepared_in: PreparedIn | None = None
     #: The newest event and its hash.
     seq: int = 0
     head: str = GENESIS
@@ -200,9 +226,13 @@ def started(
     checklist_name: str,
     checklist: Checklist,
     bindings: Mapping[int, Bound] | None = None,
+    also: Mapping[str, Any] | None = None,
     at: datetime,
 ) -> Fact:
-    """The first fact of a deployment; it carries the checklist's copy and which items have checks."""
+    """The first fact of a deployment; it carries the checklist's copy and which items have checks.
+
+    `also` is what else holds from the start: see `kept_from_start`; and whose turn it was, `over_turn_of`.
+    """
     return Fact(
         kind="deployment.started",
         actor=lead,
@@ -218,6 +248,7 @@ def started(
             "checklist_name": checklist_name,
             "checklist": checklist_to_json(checklist),
             "checks": bound_to_json(bindings or {}),
+            **(also or {}),
         },
     )
 
@@ -359,6 +390,7 @@ def _begin(event: Event) -> Deployment:
     fact, data = event.fact, event.fact.data
     if fact.kind != "deployment.started":
         raise ValueError(f"a history begins with deployment.started, not {fact.kind}")
+    quiet_lead, prepared_in = kept_from_start(data)
     return Deployment(
         id=event.deployment_id,
         name=data["name"],
@@ -372,6 +404,8 @@ def _begin(event: Event) -> Deployment:
         started_at=fact.at,
         ticks=_ticked_in_the_file(data["checklist"], event),
         bindings=bound_from_json(data.get("checks", {})),
+        quiet_lead=quiet_lead,
+        prepared_in=prepared_in,
         seq=event.seq,
         head=event.hash,
     )
@@ -422,6 +456,8 @@ def apply(state: Deployment, event: Event) -> Deployment:
                 reason=data["reason"],
                 run=None,
             )
+        case "lead.handed_over":
+            return replace(state, lead=data["to"])
         case "deployment.go":
             return replace(state, go=Go(by=fact.actor, at=fact.at, seq=event.seq))
         case "check.recorded":

@@ -1,4 +1,4 @@
-"""Plans reminders by the sidecars of a library of checklists."""
+"""Reminders and policies by the sidecars of a library of checklists."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 import os
 from collections.abc import Mapping
 
+from bot.checklists.freezes import policy_of
 from bot.checklists.reminders import plan_of
 from bot.checks.kind import seconds
+from bot.domain.policy import Policy
 from bot.domain.reminding import ReminderPlan, default_reminders
 from bot.services.verifying import SidecarLibrary
 
@@ -42,3 +44,18 @@ class SidecarSchedule:
             version=version,
             process=self._process,
         )
+
+
+class SidecarPolicies:
+    """The `Policies` of a library of checklists."""
+
+    def __init__(self, library: SidecarLibrary) -> None:
+        self._library = library
+
+    async def policy(self, checklist: str) -> Policy:
+        """What its sidecar lays down, or the defaults. Raises ChecklistUnusable, SidecarUnusable."""
+        return await asyncio.to_thread(self._policy, checklist)
+
+    def _policy(self, checklist: str) -> Policy:
+        file = self._library.sidecar(checklist)
+        return Policy() if file is None else policy_of(file, duration=seconds)

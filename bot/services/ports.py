@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from bot.domain.check import Binding, ItemResult
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment
+from bot.domain.policy import Policy
 from bot.domain.post import PlannedPost
 from bot.domain.reminding import ReminderPlan
 from bot.domain.signals import Measured, Signal, WatchPlan
@@ -86,6 +87,13 @@ class Schedule(Protocol):
         """The plan. Raises ChecklistUnusable, SidecarUnusable."""
 
 
+class Policies(Protocol):
+    """Knows when a checklist lets nothing be deployed, and how long its lead may be quiet."""
+
+    async def policy(self, checklist: str) -> Policy:
+        """As its sidecar says now. Raises ChecklistUnusable, SidecarUnusable."""
+
+
 class Deeds(Protocol):
     """What the bot itself did for a deployment."""
 
@@ -155,3 +163,4 @@ class Ports:
     verifier: Verifier
     watching: Watching
     schedule: Schedule
+    policies: Policies
