@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Deployment, Target, checked_target, slug, started
-from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding
+from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding, TargetFrozen
+from bot.domain.freezing import Frozen, frozen
+from bot.domain.queueing import Place
 from bot.domain.verification import Bound
+from bot.services import locking, queueing
 from bot.services.ports import Ports
-from bot.storage import deliveries, posts, watches
+from bot.storage import deliveries, locks, posts, queue, watches
 
 #: The checklist used where none is named.
 DEFAULT_CHECKLIST = "production"
@@ -35,12 +41,16 @@ class StartRequest:
     timezone: str
     #: Stable name of the Slack delivery: the same one twice starts one deployment.
     delivery: str
+    #: Prepare it although a freeze holds, and start although it is somebody else's turn.
+    over_freeze: bool = False
+    over_turn: bool = False
 
 
 async def start(ports: Ports, request: StartRequest) -> Deployment:
     """Start a deployment, or return the one this delivery started before.
 
-    Raises InvalidName, ChecklistUnusable, SidecarUnusable, AlreadyDeploying, StorageBusy, StorageFailed.
+    Raises InvalidName, ChecklistUnusable, SidecarUnusable, AlreadyDeploying, TargetLocked, TargetFrozen,
+    NotYourTurn, StorageBusy, StorageFailed.
     """
     target = checked_target(request.service, request.version, request.environment)
     checklist = ports.library.load(request.checklist)
@@ -57,7 +67,14 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         raise ChecklistUnusable(request.checklist, (nothing,))
     bindings = await ports.verifier.bindings(request.checklist, **variables)
     plan = await ports.watching.plan(request.checklist, **variables)
+    policy = await ports.policies.policy(request.checklist)
     now = ports.clock.now()
+    freeze = frozen(policy.freezes, target, now)
+    quiet = policy.quiet_lead
+    also: dict[str, Any] = {
+        **({} if quiet is None else {"quiet_lead_s": quiet.total_seconds()}),
+        **({} if freeze is None else {"frozen": freeze.to_json()}),
+    }
     begin = partial(
         started,
         target=target,
@@ -68,6 +85,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         checklist_name=request.checklist,
         checklist=checklist,
         bindings=_ready(checklist, bindings),
+        also=also,
         at=now,
     )
     try:
@@ -82,6 +100,9 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
                 return again
             if holder is not None:
                 raise held_by(holder)
+            line, passed = await _let_through(tx, request, target, freeze, at=now)
+            if passed is not None:
+                also["over_turn_of"] = passed.user
             placeholder = uuid.uuid4().hex
             deployment_id = await ports.deployments.create(tx, begin(name=placeholder))
             name = f"{slug(target.service)}-{deployment_id}"
@@ -91,12 +112,33 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
             )
             if plan.signals:
                 await watches.add(tx, state.id, at=now)
+            await queueing.after_start(tx, line, user=request.lead, at=now)
             await deliveries.add(tx, request.delivery, at=now, deployment_id=state.id)
     except IntegrityError:
         # Another replica committed the same delivery, or the same service, between our look and our write.
         return await _after_a_race(ports, request, target)
     ports.bell.ring()
     return state
+
+
+async def _let_through(
+    tx: AsyncConnection, request: StartRequest, target: Target, freeze: Frozen | None, *, at: datetime
+) -> tuple[Sequence[Place], Place | None]:
+    """See that nothing stands in the way of a start: who waits for the same, and who is passed over.
+
+    Raises TargetLocked, TargetFrozen, NotYourTurn.
+    """
+    for lock in await locks.covering(tx, request.team, target, at=at):
+        raise locking.locked_by(lock)
+    if freeze is not None and not request.over_freeze:
+        raise TargetFrozen(name=freeze.name, reason=freeze.reason, until=freeze.until)
+    line = await queue.line(tx, request.team, target, locked=True)
+    if freeze is not None:
+        return line, None  # they wait for its end, and who only prepares takes nothing from them
+    before = queueing.in_the_way(line, user=request.lead, checklist=request.checklist)
+    if before is not None and not request.over_turn:
+        raise queueing.not_your_turn(before)
+    return line, before
 
 
 def _ready(checklist: Checklist, bindings: Mapping[str, Binding]) -> dict[int, Bound]:

@@ -27,7 +27,7 @@ async def add(
     until: datetime | None,
 ) -> Lock:
     """Lock it; the database refuses a second active lock of the same with an IntegrityError."""
-    values = {
+    values: dict[str, Any] = {
         "team": team,
         "service": service,
         "environment": environment,
