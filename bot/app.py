@@ -18,6 +18,7 @@ from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
 from bot.domain.errors import DeploybotError
 from bot.scheduling import scheduler
+from bot.services.attending import Attendance
 from bot.services.planning import SidecarPolicies, SidecarSchedule
 from bot.services.ports import Clock, Ports, SystemClock, Watching
 from bot.services.receiving import receive
@@ -33,10 +34,13 @@ from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.check_listeners import CheckListeners
 from bot.slack.connection import SocketConnection
-from bot.slack.conversation import Conversation, Meaning
+from bot.slack.conversation import Conversation, Meaning, Part
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
 from bot.slack.inflight import InFlight
+from bot.slack.lead_listeners import LeadConversation, LeadListeners
 from bot.slack.listeners import Listeners
+from bot.slack.lock_conversation import LockConversation, LockListeners
+from bot.slack.pinger import Pinger
 from bot.slack.publisher import Publisher
 from bot.slack.reminder_listeners import ReminderListeners
 from bot.storage import migrating, posts
@@ -56,7 +60,7 @@ class _LateBell:
     """A bell that can be hung before there is anybody to hear it."""
 
     def __init__(self) -> None:
-        self.hearers: list[Publisher | CheckRunner] = []
+        self.hearers: list[Publisher | CheckRunner | Pinger] = []
 
     def ring(self) -> None:
         for hearer in self.hearers:
@@ -130,7 +134,8 @@ class Application:
         self._web: WebServer | None = None
         self._watches = WatchRunner(self.ports)
         self._reminders = Reminders(self.ports)
-        self._scheduler = scheduler(self.ports, self._watches, self._reminders)
+        self._pinger: Pinger | None = None
+        self._scheduler = scheduler(self.ports, self._watches, self._reminders, Attendance(self.ports))
         self._identity: Identity | None = None
         self._slack_problem = "not started yet"
         #: The port that is listened on, once started.
@@ -158,7 +163,12 @@ class Application:
             logger=logging.getLogger("slack_bolt"),
         )
         answerer = Answerer(gateway, self._in_flight)
-        parts = [AlertConversation(self.ports, Meaning(self.ports))]
+        meaning = Meaning(self.ports)
+        parts: list[Part] = [
+            AlertConversation(self.ports, meaning),
+            LockConversation(self.ports, gateway),
+            LeadConversation(self.ports, gateway, meaning),
+        ]
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
         Listeners(
             ports=self.ports,
@@ -172,6 +182,8 @@ class Application:
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
+        LockListeners(ports=self.ports, conversation=conversation, answerer=answerer).register(bolt)
+        LeadListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         self._publisher = Publisher(
             database=self.ports.database,
             deployments=self.ports.deployments,
@@ -179,8 +191,10 @@ class Application:
             gateway=gateway,
         )
         self._runner = CheckRunner(self.ports)
-        self._bell.hearers = [self._publisher, self._runner]
+        self._pinger = Pinger(database=self.ports.database, clock=self.ports.clock, gateway=gateway)
+        self._bell.hearers = [self._publisher, self._runner, self._pinger]
         await self._publisher.start()
+        await self._pinger.start()
         await self._runner.start()
         await self._watches.start()
         await self._reminders.start()
@@ -229,6 +243,8 @@ class Application:
         await self._watches.stop()
         if self._publisher is not None:
             await self._publisher.stop(within=DRAIN_S / 2)
+        if self._pinger is not None:
+            await self._pinger.stop(within=DRAIN_S / 4)
         if self._session is not None:
             await self._session.close()
         await self.ports.database.close()

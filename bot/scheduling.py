@@ -13,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.domain.errors import DeploybotError
 from bot.services import alerting
+from bot.services.attending import Attendance
 from bot.services.ports import Ports
 from bot.services.reminding import Reminders
 from bot.services.watching import WatchRunner
@@ -40,9 +41,24 @@ WATCH_EVERY_S = 1.0
 REMIND_EVERY_S = 3
 
 
-def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> AsyncIOScheduler:
+#: How often it is looked whose turn it is, which locks are over and which lead is quiet, in seconds.
+ATTEND_EVERY_S = 1.5
+
+
+def scheduler(
+    ports: Ports, watches: WatchRunner, reminders: Reminders, attendance: Attendance
+) -> AsyncIOScheduler:
     """A scheduler with the standing jobs, not started yet."""
     made = AsyncIOScheduler(timezone="UTC")
+    made.add_job(
+        _stoppable(attendance.look),
+        "interval",
+        seconds=ATTEND_EVERY_S,
+        id="attend",
+        max_instances=1,
+        coalesce=True,
+        misfire_grace_time=None,
+    )
     made.add_job(
         _stoppable(watches.wake),
         "interval",

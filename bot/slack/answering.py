@@ -182,5 +182,6 @@ def values_of(view: Payload) -> dict[str, str]:
     for inputs in view["state"]["values"].values():
         for name, element in inputs.items():
             option = element.get("selected_option") or {}
-            found[name] = (element.get("value") or option.get("value") or "").strip()
+            chosen = element.get("selected_user")
+            found[name] = (element.get("value") or option.get("value") or chosen or "").strip()
     return found

@@ -24,6 +24,9 @@ from bot.slack.mrkdwn import shorten
 CALL_S = 10.0
 QUICK_S = 1.2
 
+#: Slack's own bot, which does not say that it is one (Slack docs: user object).
+SLACKBOT = "USLACKBOT"
+
 #: Codes that no later attempt changes unless somebody does something.
 _PERMANENT = {
     "account_inactive",
@@ -94,6 +97,8 @@ class Person:
     name: str
     #: IANA time zone.
     timezone: str
+    #: Whether it is an app.
+    bot: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -316,7 +321,12 @@ class Gateway:
             return Person(id=user, name=user, timezone="UTC")
         profile = info.get("profile") or {}
         name = profile.get("display_name") or profile.get("real_name") or info.get("real_name")
-        person = Person(id=user, name=name or info.get("name") or user, timezone=info.get("tz") or "UTC")
+        person = Person(
+            id=user,
+            name=name or info.get("name") or user,
+            timezone=info.get("tz") or "UTC",
+            bot=bool(info.get("is_bot")) or user == SLACKBOT,
+        )
         if len(self._people) > 5_000:
             self._people.clear()
         self._people[user] = person

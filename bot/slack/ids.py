@@ -6,6 +6,7 @@ new `block_id`s, otherwise Slack's clients may keep their own ticks (Slack docs:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -37,6 +38,15 @@ class Action(StrEnum):
     NOT_THIS_DEPLOY = "not_this_deploy"
     SNOOZE = "snooze"
     RAISE = "raise_trigger"
+    QUEUE = "queue"
+    PREPARE = "prepare"
+    START_ALL_THE_SAME = "start_all_the_same"
+    START_TURN = "start_turn"
+    LEAVE_QUEUE = "leave_queue"
+    UNLOCK = "unlock"
+    HAND_OVER = "hand_over"
+    TAKE_OVER = "take_over"
+    STILL_ON_IT = "still_on_it"
 
 
 class View(StrEnum):
@@ -50,6 +60,7 @@ class View(StrEnum):
     START_ROLLBACK = "start_rollback"
     NOT_THIS_DEPLOY = "not_this_deploy"
     RAISE = "raise_trigger"
+    HAND_OVER = "hand_over"
 
 
 class Field(StrEnum):
@@ -64,6 +75,7 @@ class Field(StrEnum):
     WHEN = "when"
     TRIGGER = "trigger"
     WORDS = "words"
+    PERSON = "person"
 
 
 #: `event_type` of the metadata every post carries (Slack docs: message metadata).
@@ -101,6 +113,44 @@ class Scope:
         if self.last >= total:
             raise ForeignClick
         return range(self.first, self.last + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartRef:
+    """What somebody wanted to start, as a button's value: at most 2,000 characters (Slack docs: button)."""
+
+    service: str
+    version: str
+    environment: str
+    checklist: str
+    #: Slack channel id it is started in.
+    channel: str
+
+    def write(self) -> str:
+        """The `value`."""
+        parts = (self.service, self.version, self.environment, self.checklist, self.channel)
+        return json.dumps(parts, ensure_ascii=False)
+
+    @classmethod
+    def read(cls, value: object) -> StartRef:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        try:
+            service, version, environment, checklist, channel = json.loads(str(value))
+        except (TypeError, ValueError) as error:
+            raise ForeignClick from error
+        parts = (service, version, environment, checklist, channel)
+        if not all(isinstance(part, str) for part in parts):
+            raise ForeignClick
+        return cls(
+            service=service, version=version, environment=environment, checklist=checklist, channel=channel
+        )
+
+
+def number_of(value: object) -> int:
+    """An id that is a button's whole value. Raises ForeignClick for one we did not write."""
+    if not str(value).isdecimal():
+        raise ForeignClick
+    return int(str(value))
 
 
 @dataclass(frozen=True, kw_only=True)

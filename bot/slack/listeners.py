@@ -13,7 +13,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.deployment import Deployment
-from bot.domain.errors import AlreadyDeploying, InvalidName
+from bot.domain.errors import InvalidName, StartRefused
 from bot.domain.verification import Purpose
 from bot.services import ending, finding, settling, starting
 from bot.services.ports import Ports
@@ -217,10 +217,10 @@ class Listeners:
                 await starting.start(self._ports, request)
             except InvalidName as error:
                 return {error.what: str(error)}
-            except AlreadyDeploying as held:
-                told = await self._conversation.held(held)
+            except StartRefused as refused:
+                told = await self._conversation.refused(refused, request)
                 self._in_flight.begin(self._answerer.tell(channel, body["user"]["id"], told, None))
-                return {Field.SERVICE.value: await self._conversation.held_in_plain(held)}
+                return {Field.SERVICE.value: await self._conversation.refused_in_plain(refused, request)}
             return {}
 
         await self._answerer.submitted(ack, body, start(), channel=channel, blame=Field.SERVICE)

@@ -21,6 +21,7 @@ SCOPES = {
 
 USAGE = (
     "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | go | "
+    "lock SERVICE REASON | unlock SERVICE | locks | queue | lead @name | "
     "finish | abort REASON | raise WORDS | rollback REASON | drill | help"
 )
 

@@ -24,6 +24,7 @@ from bot.slack.blocks import (
     announcements,
     card,
     notices,
+    nudges,
     reminder,
     rollback,
     runbook,
@@ -55,6 +56,8 @@ RETRY_S, LONGEST_RETRY_S, PERMANENT_RETRY_S = 1.0, 30.0, 60.0
 URGENT = ("alert", "direct")
 #: Kinds that are no replies in the thread.
 _NO_REPLY = ("card", "announcement", "direct")
+#: What people are called in a post's content.
+_PEOPLE = ("by", "to", "from", "cancelled_by", "taken_by", "ended_by")
 #: Refusals of this one message, not of the channel or the token: the rest of the thread goes on.
 _ITS_OWN_FAULT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
 
@@ -287,6 +290,10 @@ class Publisher:
                 return alert.draw(deployment, post.content, names=names, chart=self._charts.of(post))
             case "direct" if "fired" in post.content:
                 return alert.draw_direct(deployment, post.content, link=await self._link(post))
+            case "direct" if "nudge" in post.content:
+                root = await self._root(deployment.id)
+                link = None if root is None else self._gateway.link(root.channel, root.ts)
+                return nudges.direct(deployment, post.content, link=link)
             case "announcement":
                 root = await self._root(deployment.id)
                 link = None if root is None else self._gateway.link(root.channel, root.ts)
@@ -411,6 +418,6 @@ def _people_in(deployment: Deployment, post: Post) -> list[str]:
         people |= {trigger.by, trigger.acknowledged_by, trigger.snoozed_by, trigger.cleared_by}
     if after.rollback is not None:
         people.add(after.rollback.by)
-    people |= {str(post.content.get(name) or BOT) for name in ("by", "cancelled_by", "taken_by", "ended_by")}
+    people |= {str(post.content.get(name) or BOT) for name in _PEOPLE}
     people.discard("")
     return sorted(people - {BOT, FILE})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.domain.deployment import Deployment, Phase
-from bot.slack.blocks import aftermath, results, words
+from bot.slack.blocks import aftermath, nudges, results, words
 from bot.slack.blocks.heard import heard
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import Action, Scope
@@ -51,6 +51,8 @@ def draw(deployment: Deployment, *, names: Mapping[str, str], now: datetime) -> 
         blocks.append(words.context(f"🤖 {escape(checks)}"))
     if deployment.go is not None:
         blocks.append(words.context(f"*Go* by <@{deployment.go.by}>, {words.slack_time(deployment.go.at)}"))
+    if frozen := nudges.freeze_line(deployment, now):
+        blocks.append(words.section(frozen))
     blocks += words.paragraphs(aftermath.lines(deployment))
     if deployment.phase is Phase.ABORTED:
         reason = shorten(escape(deployment.reason or ""), 2000)
@@ -195,7 +197,10 @@ def _text(deployment: Deployment, names: Mapping[str, str], now: datetime) -> st
     checks = results.summary(deployment)
     lines += [f"{checks}."] if checks else []
     lines += [f"{plain(title)}: {done} of {total}." for title, done, total in section_counts(deployment)]
-    lines += [f"{heard(line, names)}." for line in aftermath.lines(deployment)]
+    frozen = nudges.freeze_line(deployment, now)
+    lines += [
+        f"{heard(line, names)}." for line in (*([frozen] if frozen else []), *aftermath.lines(deployment))
+    ]
     if deployment.phase is Phase.ABORTED:
         who = words.name_of(deployment.ended_by or "", names)
         lines.append(f"Aborted by {who}: {deployment.reason}")
