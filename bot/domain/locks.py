@@ -86,8 +86,8 @@ class LockWish:
 def read_lock(text: str, *, known: Collection[str], now: datetime, timezone: str) -> LockWish:
     """`SERVICE [ENVIRONMENT] [for 2h | until 18:00] REASON`; the time may stand after the reason as well.
 
-    The second word is an environment where it is one of `known`, or a time follows it; else the reason begins
-    there. Raises LockServiceMissing, LockReasonMissing, ReasonTooLong, InvalidName, WhenOutOfRange.
+    The second word is an environment where it is one of `known`, or a time and a reason follow it; else the
+    reason begins there. Raises LockServiceMissing, LockReasonMissing, ReasonTooLong, InvalidName, WhenOutOfRange.
     """
     tokens = text.split()
     if not tokens:
@@ -96,7 +96,8 @@ def read_lock(text: str, *, known: Collection[str], now: datetime, timezone: str
     environment = ""
     if rest and _time_at(rest, 0, now, timezone) is None:
         named = rest[0].casefold() in {one.casefold() for one in known}
-        if named or _time_at(rest, 1, now, timezone) is not None:
+        later = _time_at(rest, 1, now, timezone)
+        if named or (later is not None and later[1] < len(rest)):
             environment, rest = checked_name("environment", rest[0]), rest[1:]
     until = None
     if (found := _time_at(rest, 0, now, timezone)) is not None:
