@@ -87,7 +87,9 @@ def read_lock(text: str, *, known: Collection[str], now: datetime, timezone: str
     """`SERVICE [ENVIRONMENT] [for 2h | until 18:00] REASON`; the time may stand after the reason as well.
 
     The second word is an environment where it is one of `known`, or a time and a reason follow it; else the
-    reason begins there. Raises LockServiceMissing, LockReasonMissing, ReasonTooLong, InvalidName, WhenOutOfRange.
+    reason begins there.
+
+    Raises LockServiceMissing, LockReasonMissing, ReasonTooLong, InvalidName, WhenOutOfRange.
     """
     tokens = text.split()
     if not tokens:
