@@ -282,8 +282,8 @@ class TargetLocked(StartRefused):
         """The sentence, with the locker's name or mention and the time as the reader has it."""
         ends = f"until {until}" if self.until is not None else "until somebody unlocks it"
         return (
-            f"{self.what} is locked by {by}, {ends}: {self._reason} — "
-            f"wait, or unlock it with /deploy unlock {self._unlock}."
+            f"{self.what} is locked by {by}, {ends}: “{self._reason}”. "
+            f"Wait, or unlock it with /deploy unlock {self._unlock}."
         )
 
 
@@ -299,8 +299,8 @@ class TargetFrozen(StartRefused):
     def told(self, *, until: str) -> str:
         """The sentence, with the time as the reader has it."""
         return (
-            f"The freeze “{self.name}” holds until {until}: {self.reason} — "
-            "wait for its end, or prepare the deployment now and go later."
+            f"The freeze “{self.name}” holds until {until}: “{self.reason}”. "
+            "Wait for its end, or prepare the deployment now and go later."
         )
 
 
@@ -354,8 +354,8 @@ class AlreadyLocked(DeploybotError):
     def told(self, *, by: str) -> str:
         """The sentence, with the locker's name or mention."""
         return (
-            f"{self.what} is locked already, by {by}: {self._reason} — "
-            f"to change that, /deploy unlock {self._unlock} first."
+            f"{self.what} is locked already, by {by}: “{self._reason}”. "
+            f"To change that, /deploy unlock {self._unlock} first."
         )
 
 

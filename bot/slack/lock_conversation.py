@@ -74,7 +74,9 @@ class LockConversation:
             told = escape(error.told(by="\0")).replace("\0", words.mention(error.by))
             return Answer(text=told)
         lift = f"`{asked.prefix} unlock {escape(f'{made.service} {made.environment}'.strip())}` lifts it."
-        text = f"🔒 *{escape(made.what)}* is locked {locks.ends(made.until)}: {escape(made.reason)} {lift}"
+        text = (
+            f"🔒 *{escape(made.what)}* is locked {locks.ends(made.until)}: “{escape(made.reason)}”.\n{lift}"
+        )
         held = [one for one in await finding.opened(self._ports, asked.team) if made.covers(one.target)]
         if held:
             names = escape(" and ".join(one.name for one in held[:5]))

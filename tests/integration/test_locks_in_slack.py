@@ -228,7 +228,7 @@ async def test_a_lock_is_told_listed_and_lifted_and_the_locker_hears_of_it(
     assert f"🔒 *storefront in production* is locked by <@{ANA}>" in listed["text"]
     await stage.ben.presses(refused, "Unlock…")
     await told(stage, BEN, f"I tell <@{ANA}>, who had locked it")
-    await written(stage, ANA, "unlocked storefront in production, which you had locked: Database")
+    await written(stage, ANA, "unlocked storefront in production, which you had locked: “Database")
     await stage.ben.types(START)
     await stage.until(stage.root, what="the card")
     for words, answer in (

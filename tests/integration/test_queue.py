@@ -119,7 +119,7 @@ async def test_a_lock_refuses_a_start_until_somebody_lifts_it_and_the_locker_is_
     ports = make_ports(database)
     made = await locks(ports, "storefront Database migration")
     assert (made.environment, made.until) == ("", None)
-    with pytest.raises(TargetLocked, match=rf"by {ANA}, until somebody unlocks it: Database migration"):
+    with pytest.raises(TargetLocked, match=rf"by {ANA}, until somebody unlocks it: “Database migration”"):
         await start(ports, lead=BEN, service="Storefront")
     await start(ports, lead=BEN, service="search")
     [lifted] = await locking.unlock(
@@ -214,7 +214,7 @@ async def test_obstacles_are_the_locks_and_the_freeze_of_a_deployment(database: 
 
 async def test_a_start_in_a_freeze_is_refused_or_prepared_and_that_is_kept(database: Database) -> None:
     ports = make_ports(database, policies=WrittenPolicies(Policy(freezes=(FREEZE,))))
-    with pytest.raises(TargetFrozen, match="“weekend” holds until 2026-03-02 14:00 UTC: Nobody is here"):
+    with pytest.raises(TargetFrozen, match="“weekend” holds until 2026-03-02 14:00 UTC: “Nobody is here”"):
         await start(ports)
     await start(ports, environment="staging")
     prepared = await start(ports, over_freeze=True)
@@ -407,5 +407,5 @@ async def test_a_message_is_claimed_by_one_replica_and_after_the_lease_by_anothe
 async def test_the_second_lock_names_the_first(database: Database) -> None:
     ports = make_ports(database)
     await locks(ports, "storefront production Migration")
-    with pytest.raises(AlreadyLocked, match=rf"locked already, by {ANA}: Migration"):
+    with pytest.raises(AlreadyLocked, match=rf"locked already, by {ANA}: “Migration”"):
         await locks(ports, "storefront production Mine", user=BEN)

@@ -29,7 +29,7 @@ def lock_lines(locks: Sequence[Lock]) -> list[str]:
     """A line for each lock."""
     lines = [
         f"🔒 *{escape(lock.what)}* is locked by {words.mention(lock.by)}, {ends(lock.until)}: "
-        f"{escape(shorten(lock.reason, REASON))}"
+        f"“{escape(shorten(lock.reason, REASON))}”"
         for lock in locks[:SHOWN]
     ]
     return [*lines, *([f"… and {len(locks) - SHOWN} more."] if len(locks) > SHOWN else [])]

@@ -84,7 +84,7 @@ def freeze_line(deployment: Deployment, now: datetime) -> str:
         return ""
     return (
         f"❄️ Prepared in the freeze *{escape(freeze.name).replace('*', '')}*, which holds until "
-        f"{words.slack_time(freeze.until)}: {escape(freeze.reason)} "
+        f"{words.slack_time(freeze.until)}: “{escape(freeze.reason)}”. "
         "Go before then needs an emergency override."
     )
 

@@ -51,6 +51,6 @@ def _became(place: Place) -> str:
 
 def unlocked(lock: Lock, *, by: str, name: str) -> Drawing:
     """That somebody else lifted a person's lock; `name` is theirs."""
-    rest = f"unlocked {escape(lock.what)}, which you had locked: {escape(shorten(lock.reason, 500))}"
+    rest = f"unlocked {escape(lock.what)}, which you had locked: “{escape(shorten(lock.reason, 500))}”"
     shown = f"🔓 {words.mention(by)} {rest}"
     return Drawing(blocks=[words.section(shown)], text=f"🔓 {escape(name)} {rest}")
