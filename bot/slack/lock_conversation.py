@@ -142,9 +142,7 @@ class LockListeners:
             checklist=place.checklist,
             channel=place.channel,
         )
-        answer = await self._start(body, ref, delivery)
-        started = Answer(text=escape(f"{place.target} is started; its card is in") + f" <#{place.channel}>.")
-        return started if answer is SILENCE else answer
+        return await self._start(body, ref, delivery)
 
     async def _start(
         self,

@@ -27,6 +27,7 @@ from bot.domain.policy import Policy
 from bot.domain.queueing import Place, PlaceState
 from bot.services import auditing, ending, locking, queueing
 from bot.services.ports import Ports
+from bot.storage import locks as lock_rows
 from bot.storage import pings, queue
 from bot.storage.database import Database
 from bot.storage.schema import pings as pings_table
@@ -136,7 +137,7 @@ async def test_a_lock_refuses_a_start_until_somebody_lifts_it_and_the_locker_is_
     assert await asked(ports) == [(ANA, "unlocked")]
     await start(ports, lead=BEN)
     async with database.read() as tx:
-        from_storage = await locking.locks.get(tx, made.id)
+        from_storage = await lock_rows.get(tx, made.id)
     assert from_storage is not None
     assert (from_storage.released_by, from_storage.released_at) == (BEN, NOON)
 
@@ -185,7 +186,7 @@ async def test_a_lock_ends_by_itself_and_can_be_followed_by_another(database: Da
     assert await locking.listed(ports, TEAM) == []
     await locks(ports, "storefront for 1h Again")  # before anybody looked
     async with database.read() as tx:
-        first = await locking.locks.get(tx, made.id)
+        first = await lock_rows.get(tx, made.id)
     assert first is not None
     assert (first.released_by, first.released_at) == ("bot", made.until)
     passes(ports, hours=1)

@@ -34,7 +34,8 @@ def turn(place: Place, *, current: bool) -> Drawing:
             ],
         }
         return Drawing(blocks=[words.section(said), buttons], text=escape(heard(said, {})))
-    said = f"{_became(place)} {escape(what)}."
+    where = f"; its card is in <#{place.channel}>" if place.state is PlaceState.STARTED else ""
+    said = f"{_became(place)} {escape(what)}{where}."
     return Drawing(blocks=[words.section(said)], text=said)
 
 
