@@ -17,7 +17,7 @@ from bot.services.attending import Attendance
 from bot.services.ports import Ports
 from bot.services.reminding import Reminders
 from bot.services.watching import WatchRunner
-from bot.storage import clicks, deliveries, samples
+from bot.storage import clicks, deliveries, pings, samples
 
 log = logging.getLogger(__name__)
 
@@ -142,5 +142,6 @@ async def prune(ports: Ports) -> None:
             await deliveries.prune(tx, before=now - KEEP_DELIVERIES)
             await clicks.prune(tx, before=now - KEEP_CLICKS)
             await samples.prune(tx, before=now - KEEP_SAMPLES)
+            await pings.prune(tx, before=now - KEEP_CLICKS)
     except DeploybotError as error:
         log.warning("pruning waits for the next time: %s", error)

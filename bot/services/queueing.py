@@ -61,12 +61,17 @@ async def join(
         return await joined()
 
 
-async def leave(ports: Ports, *, team: str, user: str, service: str = "") -> Sequence[Place]:
+async def leave(ports: Ports, *, team: str, user: str, delivery: str, service: str = "") -> Sequence[Place]:
     """Somebody waits no more, for a service or for the only thing they wait for; the places they had.
+
+    The same delivery again changes nothing, and gives none.
 
     Raises NotInQueue, SeveralQueues, StorageBusy, StorageFailed.
     """
     async with ports.database.write() as tx:
+        seen, _ = await deliveries.effect(tx, delivery)
+        if seen:
+            return ()
         mine = [place for place in await queue.waiting(tx, team) if place.user == user]
         found = [
             place for place in mine if not service or place.target.service.casefold() == service.casefold()
@@ -78,17 +83,22 @@ async def leave(ports: Ports, *, team: str, user: str, service: str = "") -> Seq
             raise SeveralQueues(services)
         for place in found:
             await _become(tx, place, PlaceState.LEFT, at=ports.clock.now())
+        await deliveries.add(tx, delivery, at=ports.clock.now())
     ports.bell.ring()
     return found
 
 
-async def not_any_more(ports: Ports, place_id: int, *, user: str) -> Place:
+async def not_any_more(ports: Ports, place_id: int, *, user: str, delivery: str) -> Place:
     """Somebody does not want their turn. Raises NotInQueue, StorageBusy, StorageFailed."""
     async with ports.database.write() as tx:
         place = await queue.get(tx, place_id, locked=True)
+        seen, _ = await deliveries.effect(tx, delivery)
+        if seen and place is not None:
+            return place
         if place is None or place.user != user or not place.state.live:
             raise NotInQueue
         await _become(tx, place, PlaceState.LEFT, at=ports.clock.now())
+        await deliveries.add(tx, delivery, at=ports.clock.now())
     ports.bell.ring()
     return place
 

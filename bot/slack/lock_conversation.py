@@ -54,9 +54,11 @@ class LockConversation:
                 nothing = "Nobody waits. Where something is in the way of a start, I offer the queue."
                 return Answer(text="\n".join(lines) or nothing)
             case commands.LeaveQueue(service=service):
-                places = await queueing.leave(self._ports, team=asked.team, user=asked.user, service=service)
+                places = await queueing.leave(
+                    self._ports, team=asked.team, user=asked.user, service=service, delivery=asked.delivery
+                )
                 what = " and ".join(f"{one.target.service} in {one.target.environment}" for one in places)
-                return Answer(text=escape(f"You do not wait any more for {what}."))
+                return Answer(text=escape(f"You do not wait any more for {what}.")) if places else SILENCE
         return None
 
     async def _lock(self, asked: Asked, said: str) -> Answer:
@@ -168,8 +170,9 @@ class LockListeners:
         )
         return await self._conversation.begin(request)
 
-    async def _leave(self, body: Payload, value: Any, _: str) -> Answer:
-        await queueing.not_any_more(self._ports, number_of(value), user=body["user"]["id"])
+    async def _leave(self, body: Payload, value: Any, delivery: str) -> Answer:
+        user = body["user"]["id"]
+        await queueing.not_any_more(self._ports, number_of(value), user=user, delivery=delivery)
         return SILENCE
 
     async def _unlock(self, body: Payload, value: Any, delivery: str) -> Answer:

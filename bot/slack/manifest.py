@@ -15,7 +15,7 @@ SCOPES = {
     "groups:history": "find a message again whose posting was interrupted, in private channels",
     "groups:read": "see whether it is in a private channel before it starts there",
     "im:history": "find a direct message again whose posting was interrupted",
-    "im:write": "write to the lead when nobody reacts to a reminder or an alert",
+    "im:write": "write to the lead when nobody reacts, and to whose turn it is",
     "users:read": "show people's names and local times beside their ticks",
 }
 

@@ -140,6 +140,12 @@ async def failed(
     await tx.execute(update(pings).where(pings.c.id == ping_id).values(values))
 
 
+async def prune(tx: AsyncConnection, *, before: datetime) -> int:
+    """Forget what was asked for before then and is shown. Returns how many."""
+    old = pings.delete().where(pings.c.wanted <= pings.c.shown, pings.c.wanted_at < before)
+    return (await tx.execute(old)).rowcount
+
+
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give back what this process took; None: what anybody took, where no other process can be running."""
     query = update(pings).where(

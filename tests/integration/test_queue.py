@@ -325,19 +325,25 @@ async def test_who_asks_twice_keeps_the_place_with_what_they_said_last(database:
 
 async def test_people_leave_a_queue_by_word_and_by_button(database: Database) -> None:
     ports = make_ports(database)
+
+    async def leaves(delivery: str, service: str = "") -> int:
+        left = await queueing.leave(ports, team=TEAM, user=BEN, service=service, delivery=delivery)
+        return len(left)
+
     with pytest.raises(NotInQueue):
-        await queueing.leave(ports, team=TEAM, user=BEN)
+        await leaves("a")
     place = await joins(ports, BEN)
     await joins(ports, BEN, service="search")
     with pytest.raises(SeveralQueues, match="storefront and search"):
-        await queueing.leave(ports, team=TEAM, user=BEN)
-    await queueing.leave(ports, team=TEAM, user=BEN, service="Search")
+        await leaves("b")
+    assert [await leaves("c", "Search"), await leaves("c", "Search")] == [1, 0]
     with pytest.raises(NotInQueue):
-        await queueing.not_any_more(ports, place.id, user=CARLA)
-    await queueing.not_any_more(ports, place.id, user=BEN)
+        await queueing.not_any_more(ports, place.id, user=CARLA, delivery="d")
+    for _ in range(2):  # the same click delivered twice
+        await queueing.not_any_more(ports, place.id, user=BEN, delivery="e")
     assert await state_of(ports, place) is PlaceState.LEFT
     with pytest.raises(NotInQueue):
-        await queueing.not_any_more(ports, place.id, user=BEN)
+        await queueing.not_any_more(ports, place.id, user=BEN, delivery="f")
 
 
 # ── races ────────────────────────────────────────────────────────────────────────────────────────────────
