@@ -92,10 +92,12 @@ class Pinger:
         now = self._clock.now()
         async with self._database.write() as tx:
             ping = await pings.claim(tx, ping_id, owner=self._owner, at=now, until=now + LEASE)
-            if ping is None:
-                return
-            if ping.kind == "turn" and ping.ts is None and ping.attempted_at is None and not ping.failures:
-                # The minutes of a turn count from when its message is sent.
+        if ping is None:
+            return
+        if ping.kind == "turn" and ping.ts is None and ping.attempted_at is None and not ping.failures:
+            # The minutes of a turn count from when its message is sent. In a transaction of its own: all others
+            # lock the place before its messages.
+            async with self._database.write() as tx:
                 await queue.began(tx, ping.about, at=now)
         try:
             await self._deliver(ping, await self._draw(ping))
