@@ -50,8 +50,7 @@ class Pinger:
     async def start(self) -> None:
         """Begin to send. On SQLite, whatever a crashed process held was ours and is free again at once."""
         if self._database.is_sqlite:
-            async with self._database.write() as tx:
-                await pings.release(tx, owner=None)
+            await self._release(None)
         self._task = asyncio.create_task(self._run(), name="pinger")
 
     async def stop(self, *, within: float) -> None:
@@ -63,8 +62,14 @@ class Pinger:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         with contextlib.suppress(DeploybotError):
-            async with self._database.write() as tx:
-                await pings.release(tx, owner=self._owner)
+            await self._release(self._owner)
+
+    async def _release(self, owner: str | None) -> None:
+        async with self._database.read() as tx:
+            if not await pings.leased(tx, owner=owner):
+                return
+        async with self._database.write() as tx:
+            await pings.release(tx, owner=owner)
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -95,8 +100,8 @@ class Pinger:
         if ping is None:
             return
         if ping.kind == "turn" and ping.ts is None and ping.attempted_at is None and not ping.failures:
-            # The minutes of a turn count from when its message is sent. In a transaction of its own: all others
-            # lock the place before its messages.
+            # The minutes of a turn count from when its message is sent. In a transaction of its own: all
+            # others lock the place before its messages.
             async with self._database.write() as tx:
                 await queue.began(tx, ping.about, at=now)
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.storage.schema import pings
@@ -146,12 +146,19 @@ async def prune(tx: AsyncConnection, *, before: datetime) -> int:
     return (await tx.execute(old)).rowcount
 
 
+async def leased(tx: AsyncConnection, *, owner: str | None) -> bool:
+    """Whether this process, or with None any, has taken something."""
+    query = select(pings.c.id).where(_by(owner)).limit(1)
+    return (await tx.execute(query)).one_or_none() is not None
+
+
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give back what this process took; None: what anybody took, where no other process can be running."""
-    query = update(pings).where(
-        pings.c.leased_by.is_not(None) if owner is None else pings.c.leased_by == owner
-    )
-    await tx.execute(query.values(leased_by=None, leased_until=None))
+    await tx.execute(update(pings).where(_by(owner)).values(leased_by=None, leased_until=None))
+
+
+def _by(owner: str | None) -> ColumnElement[bool]:
+    return pings.c.leased_by.is_not(None) if owner is None else pings.c.leased_by == owner
 
 
 def _ping(row: Row[Any]) -> Ping:

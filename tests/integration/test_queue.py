@@ -166,7 +166,7 @@ async def test_one_lock_per_service_and_environment_whatever_replicas_do(
     # A delivery that comes twice is no second lock, and no refusal.
     again = await locks(one, "storefront staging Migration", delivery="d")
     assert (await locks(two, "storefront staging Migration", delivery="d")).id == again.id
-    with pytest.raises(NotLocked, match="(?i)storefront in production"):
+    with pytest.raises(NotLocked, match=r"(?i)storefront in production"):
         await locking.unlock(one, team=TEAM, service="storefront", environment="qa", user=ANA, delivery="x")
     await locks(one, "storefront Everywhere")
     assert len(await locking.listed(one, TEAM)) == 3
