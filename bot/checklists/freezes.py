@@ -52,7 +52,7 @@ class _Reader:
         clean = len(self.problems) == before
         made = Freeze(
             name=entry.name,
-            reason=" ".join(entry.reason.split()),
+            reason=" ".join(entry.reason.split()).removesuffix("."),  # it is quoted within sentences
             environments=tuple(entry.environments),
             services=tuple(entry.services),
             cron=entry.cron if clean else "",

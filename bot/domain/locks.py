@@ -106,7 +106,7 @@ def read_lock(text: str, *, known: Collection[str], now: datetime, timezone: str
         until, rest = found[0], rest[found[1] :]
     elif (last := _trailing_time(rest, now, timezone)) is not None:
         until, rest = last[0], rest[: last[1]]
-    reason = " ".join(rest).strip(" \"'“”„«»")
+    reason = " ".join(rest).strip(" \"'“”„«»").removesuffix(".")  # it is quoted within sentences
     if not reason:
         raise LockReasonMissing(service)
     if len(reason) > REASON:

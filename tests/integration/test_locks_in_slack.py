@@ -274,7 +274,7 @@ async def test_a_freeze_refuses_lets_prepare_and_ends(
     )
     await stage.ana.types(START)
     refused = await told(stage, ANA, "❄️ The freeze “weekend” holds until <!date^")
-    assert "Nobody is here." in refused["text"]
+    assert "“Nobody is here”. Wait" in refused["text"]
     await stage.ana.presses(refused, "Tell me when it ends")
     await told(stage, ANA, "You are first in line")
     await stage.ana.presses(refused, "Prepare anyway")

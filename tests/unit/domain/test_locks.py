@@ -48,6 +48,7 @@ def read(text: str) -> LockWish:
         ("storefront for the migration", "", None, "for the migration"),
         ("storefront production until it is mended", "production", None, "until it is mended"),
         ("storefront “Black Friday”", "", None, "Black Friday"),
+        ("storefront Guests cannot pay.", "", None, "Guests cannot pay"),
     ],
 )
 def test_service_environment_time_and_reason_are_told_apart(
