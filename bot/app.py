@@ -18,11 +18,12 @@ from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
 from bot.domain.errors import DeploybotError, GroupUnknown
 from bot.scheduling import scheduler
+from bot.services.attending import Attendance
 from bot.services.ci import CiDesk
 from bot.services.destinations import Destinations, destinations
 from bot.services.github import GitHubDesk
 from bot.services.outgoing import GIVEN_UP_SHOWN, Outbox
-from bot.services.planning import SidecarRulebook, SidecarSchedule
+from bot.services.planning import SidecarPolicies, SidecarRulebook, SidecarSchedule
 from bot.services.ports import Clock, Ports, SystemClock, Watching
 from bot.services.receiving import receive
 from bot.services.reminding import Reminders
@@ -47,7 +48,10 @@ from bot.slack.homes import Homes
 from bot.slack.inflight import InFlight
 from bot.slack.item_conversation import ItemConversation
 from bot.slack.item_listeners import ItemListeners
+from bot.slack.lead_listeners import LeadConversation, LeadListeners
 from bot.slack.listeners import Listeners
+from bot.slack.lock_conversation import LockConversation, LockListeners
+from bot.slack.pinger import Pinger
 from bot.slack.premises import SlackPremises
 from bot.slack.publisher import Publisher
 from bot.slack.reminder_listeners import ReminderListeners
@@ -70,7 +74,7 @@ class _LateBell:
     """A bell that can be hung before there is anybody to hear it."""
 
     def __init__(self) -> None:
-        self.hearers: list[Publisher | CheckRunner | Homes] = []
+        self.hearers: list[Publisher | CheckRunner | Homes | Pinger] = []
 
     def ring(self) -> None:
         for hearer in self.hearers:
@@ -118,6 +122,7 @@ def make_ports(
         schedule=SidecarSchedule(library, process=process),
         rulebook=SidecarRulebook(library, process=process),
         groups=_LateGroups(),
+        policies=SidecarPolicies(library),
     )
     return ports, bell
 
@@ -169,7 +174,10 @@ class Application:
         self._outbox: Outbox | None = None
         self._watches = WatchRunner(self.ports)
         self._reminders = Reminders(self.ports)
-        self._scheduler = scheduler(self.ports, self._watches, self._reminders, wake=self._send_out)
+        self._pinger: Pinger | None = None
+        self._scheduler = scheduler(
+            self.ports, self._watches, self._reminders, Attendance(self.ports), wake=self._send_out
+        )
         self._identity: Identity | None = None
         self._slack_problem = "not started yet"
         #: The port that is listened on, once started.
@@ -206,6 +214,8 @@ class Application:
             HomeConversation(self.ports, gateway, meaning),
             GateConversation(self.ports, meaning),
             ItemConversation(self.ports, meaning, gateway),
+            LockConversation(self.ports, gateway),
+            LeadConversation(self.ports, gateway, meaning),
         ]
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
         queue = TickQueue(self.ports)
@@ -237,6 +247,8 @@ class Application:
         ).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
+        LockListeners(ports=self.ports, conversation=conversation, answerer=answerer).register(bolt)
+        LeadListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         self._publisher = Publisher(
             database=self.ports.database,
             deployments=self.ports.deployments,
@@ -245,9 +257,11 @@ class Application:
         )
         self._runner = CheckRunner(self.ports)
         self._homes = Homes(ports=self.ports, gateway=gateway, command=settings.command)
-        self._bell.hearers = [self._publisher, self._runner, self._homes]
+        self._pinger = Pinger(database=self.ports.database, clock=self.ports.clock, gateway=gateway)
+        self._bell.hearers = [self._publisher, self._runner, self._homes, self._pinger]
         await self._publisher.start()
         await self._homes.start()
+        await self._pinger.start()
         await self._runner.start()
         await self._watches.start()
         await self._reminders.start()
@@ -314,6 +328,8 @@ class Application:
             await self._publisher.stop(within=DRAIN_S / 2)
         if self._homes is not None:
             await self._homes.stop(within=DRAIN_S / 4)
+        if self._pinger is not None:
+            await self._pinger.stop(within=DRAIN_S / 4)
         if self._session is not None:
             await self._session.close()
         await self.ports.database.close()

@@ -13,10 +13,11 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.domain.errors import DeploybotError
 from bot.services import alerting
+from bot.services.attending import Attendance
 from bot.services.ports import Ports
 from bot.services.reminding import Reminders
 from bot.services.watching import WatchRunner
-from bot.storage import clicks, deliveries, homes, hook_requests, outbound, samples
+from bot.storage import clicks, deliveries, homes, hook_requests, outbound, pings, samples
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +49,29 @@ SEND_EVERY_S = 1.0
 REMIND_EVERY_S = 3
 
 
+#: How often it is looked whose turn it is, which locks are over and which lead is quiet, in seconds.
+ATTEND_EVERY_S = 1.5
+
+
 def scheduler(
     ports: Ports,
     watches: WatchRunner,
     reminders: Reminders,
+    attendance: Attendance,
     *,
     wake: Callable[[], Awaitable[None]] | None = None,
 ) -> AsyncIOScheduler:
     """A scheduler with the standing jobs, not started yet; `wake` sends what goes to other systems."""
     made = AsyncIOScheduler(timezone="UTC")
+    made.add_job(
+        _stoppable(attendance.look),
+        "interval",
+        seconds=ATTEND_EVERY_S,
+        id="attend",
+        max_instances=1,
+        coalesce=True,
+        misfire_grace_time=None,
+    )
     made.add_job(
         _stoppable(watches.wake),
         "interval",
@@ -153,5 +168,6 @@ async def prune(ports: Ports) -> None:
             await homes.prune(tx, before=now - KEEP_HOMES)
             await hook_requests.prune(tx, before=now - KEEP_DELIVERIES)
             await outbound.prune(tx, before=now - KEEP_OUTBOUND)
+            await pings.prune(tx, before=now - KEEP_CLICKS)
     except DeploybotError as error:
         log.warning("pruning waits for the next time: %s", error)

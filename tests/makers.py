@@ -16,6 +16,7 @@ from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.conduct import Conduct
 from bot.domain.deployment import Deployment
 from bot.domain.errors import ChecklistUnusable, Finding, GroupUnknown, NoHistory
+from bot.domain.policy import Policy
 from bot.domain.reminding import ReminderPlan
 from bot.domain.routing import Routing
 from bot.domain.signals import Measured, Signal, WatchPlan
@@ -225,6 +226,17 @@ class ListedGroups:
         return frozenset(self._groups[group])
 
 
+class WrittenPolicies:
+    """A policy that is written beforehand."""
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.written = policy or Policy()
+
+    async def policy(self, checklist: str) -> Policy:
+        """As given."""
+        return self.written
+
+
 class CountingBell:
     """Counts how often it was rung."""
 
@@ -277,6 +289,7 @@ def make_ports(
     schedule: WrittenSchedule | None = None,
     rules: Conduct | None = None,
     groups: ListedGroups | None = None,
+    policies: WrittenPolicies | None = None,
 ) -> Ports:
     """Ports on a real database, with everything else in memory."""
     return Ports(
@@ -290,6 +303,7 @@ def make_ports(
         schedule=schedule or WrittenSchedule(),
         rulebook=WrittenRulebook(rules),
         groups=groups or ListedGroups(),
+        policies=policies or WrittenPolicies(),
         bell=CountingBell(),
     )
 

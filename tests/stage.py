@@ -153,6 +153,8 @@ class Person:
                 options = [option for group in groups for option in group["options"]]
                 chosen = [o for o in options if given in (o["value"], o["text"]["text"])]
                 filled["selected_option"] = chosen[0] if chosen else element.get("initial_option")
+            elif element["type"] == "users_select":
+                filled["selected_user"] = given
             else:
                 filled["value"] = element.get("initial_value") if given is None else given
             state[block["block_id"]] = {element["action_id"]: filled}
@@ -262,6 +264,17 @@ class Stage:
         """Switch a fault on."""
         answer = (await self.client.post("/control/faults", json=fault)).json()
         assert answer["ok"], answer
+
+    async def direct(self, user: str) -> list[Json]:
+        """What the bot wrote to this person directly, oldest first. Raises NotThere."""
+        state = (await self.client.get("/control/state")).json()
+        channels = [c["id"] for c in state["channels"] if c["is_im"] and user in c["members"]]
+        found = [m for one in channels for m in state["messages"].get(one, ()) if m.get("bot_id")]
+        if not found:
+            raise NotThere(f"no direct message to {user}")
+        return [
+            {**m, "channel": one} for one in channels for m in state["messages"].get(one, ()) if m in found
+        ]
 
     async def views(self, user: str) -> list[Json]:
         """The forms this person has open, newest last."""

@@ -298,6 +298,30 @@ class PeopleBlock(_Strict):
     )
 
 
+class FreezeEntry(_Strict):
+    """A time in which nothing is deployed: cron with duration, or start with end."""
+
+    name: str = Field(description="What people call it.", min_length=1, max_length=80)
+    reason: str = Field(description="Why, in a few words.", min_length=1, max_length=300)
+    environments: list[str] = Field(
+        default_factory=lambda: ["*"], description="Where: names or patterns like prod*.", min_length=1
+    )
+    services: list[str] = Field(
+        default_factory=lambda: ["*"], description="What: names or patterns.", min_length=1
+    )
+    cron: str = Field(
+        default="", description="When it begins: minute, hour, day, month, day of the week (mon–sun)."
+    )
+    duration: str | float | None = Field(
+        default=None, description="How long it lasts from then, in real hours: 64h."
+    )
+    timezone: str = Field(default="UTC", description="IANA name of the zone cron is in.")
+    start: datetime | None = Field(
+        default=None, description="Its beginning, with an offset: 2026-12-24T12:00:00+01:00."
+    )
+    end: datetime | None = Field(default=None, description="Its end.")
+
+
 class Sidecar(_Strict):
     """A whole sidecar."""
 
@@ -334,6 +358,13 @@ class Sidecar(_Strict):
     reminders: Reminders | None = Field(default=None, description="What people are reminded of.")
     people: PeopleBlock = Field(
         default_factory=PeopleBlock, description="Gates, owners, approval and permissions."
+    )
+    freezes: list[FreezeEntry] = Field(
+        default_factory=list, description="Times in which nothing is deployed."
+    )
+    quiet_lead: str | float = Field(
+        default="30m",
+        description="After how long without a word the lead is asked, and later the thread; or never.",
     )
     on_call: str = Field(
         default="",

@@ -6,6 +6,8 @@ import asyncio
 import json
 import sys
 from collections import Counter
+from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 import typer
@@ -21,8 +23,11 @@ from bot.cli.naming import library_for
 from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
 from bot.domain.errors import SidecarUnusable
+from bot.domain.freezing import Freeze
+from bot.domain.policy import Policy
+from bot.domain.reminding import zone
 from bot.domain.signals import Signal, WatchPlan
-from bot.services.planning import SidecarRulebook
+from bot.services.planning import SidecarPolicies, SidecarRulebook
 from bot.services.ports import SystemClock
 from bot.services.verifying import SidecarVerifier
 
@@ -50,6 +55,8 @@ def explain(
     rows = [_row(item.key, item.text, bound.bindings.get(item.key)) for item in loaded.items]
     steps = [_row(step.key, step.text, bound.bindings.get(step.key)) for step in loaded.runbook]
     watched = [_signal(signal) for signal in (bound.watch or WatchPlan()).signals]
+    policy = asyncio.run(SidecarPolicies(library).policy(name))
+    frozen = [_freeze(freeze, environment) for freeze in policy.freezes]
     if as_json:
         told = {
             "checklist": name,
@@ -58,6 +65,8 @@ def explain(
             "rollback": steps,
             "watch": watched,
             "people": rules.told(conduct),
+            "freezes": frozen,
+            "quiet_lead_seconds": policy.quiet_lead and policy.quiet_lead.total_seconds(),
         }
         json.dump(told, sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -65,6 +74,7 @@ def explain(
     _print(loaded, bound, rows, environment)
     _print_after(steps, watched)
     rules.show(conduct)
+    _print_policy(frozen, policy)
     if not bound.digest:
         missing = f"there is no {name}.yaml beside it. reference.yaml shows how to write one."
         print(f"\nNothing verifies it: {missing}")
@@ -141,6 +151,53 @@ def _print_after(steps: list[dict[str, Any]], watched: list[dict[str, Any]]) -> 
         console.print("\n[bold]Rollback steps[/]")
         for row in steps:
             console.print(_line(row))
+
+
+def _freeze(freeze: Freeze, environment: str) -> dict[str, Any]:
+    """A freeze, whether it is about this environment, and whether it holds now for the services it names."""
+    now = SystemClock().now()
+    here = any(fnmatchcase(environment.casefold(), one.casefold()) for one in freeze.environments)
+    end = freeze.ends(now)
+    when = (
+        f"{freeze.cron} for {in_words(freeze.duration)}, {freeze.timezone}"
+        if freeze.cron
+        else f"{freeze.start} to {freeze.end}"
+    )
+    return {
+        "name": freeze.name,
+        "reason": freeze.reason,
+        "when": when,
+        "environments": list(freeze.environments),
+        "services": list(freeze.services),
+        "here": here,
+        "active": here and end is not None,
+        "until": end.astimezone(zone(freeze.timezone)).isoformat() if here and end is not None else None,
+    }
+
+
+def in_words(span: timedelta) -> str:
+    """A span as a sidecar writes it: `64h`, `90m`."""
+    minutes = int(span.total_seconds()) // 60
+    return f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
+
+
+def _print_policy(freezes: list[dict[str, Any]], policy: Policy) -> None:
+    """When nothing is deployed, and when a lead is asked."""
+    console = Console(highlight=False, soft_wrap=True)
+    if freezes:
+        console.print("\n[bold]Freezes[/]")
+    for row in freezes:
+        state = "not here" if not row["here"] else "not active now"
+        mark = "[dim]·[/]"
+        if row["active"]:
+            state, mark = f"active now, until {row['until']}", "❄"
+        services = "" if row["services"] == ["*"] else f" [dim]for {escape(', '.join(row['services']))}[/]"
+        where = escape(", ".join(row["environments"]))
+        console.print(
+            f"  {mark} {escape(row['name'])}  [cyan]{escape(row['when'])}[/] in {where}{services}: {state}"
+        )
+    quiet = "never" if policy.quiet_lead is None else f"after {in_words(policy.quiet_lead)} without a word"
+    console.print(f"\nA lead who goes quiet is asked: {quiet}.")
 
 
 def _line(row: dict[str, Any]) -> str:

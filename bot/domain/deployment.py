@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -76,6 +76,28 @@ class Target:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PreparedIn:
+    """The freeze a deployment was started in all the same."""
+
+    name: str
+    reason: str
+    until: datetime
+
+
+def kept_from_start(data: Mapping[str, Any]) -> tuple[timedelta | None, PreparedIn | None]:
+    """What the first event's data says of a quiet lead and of a freeze."""
+    quiet, freeze = data.get("quiet_lead_s"), data.get("frozen")
+    return (
+        None if quiet is None else timedelta(seconds=quiet),
+        None
+        if freeze is None
+        else PreparedIn(
+            name=freeze["name"], reason=freeze["reason"], until=datetime.fromisoformat(freeze["until"])
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """One deployment as its events tell it."""
 
@@ -114,6 +136,10 @@ class Deployment:
     #: The rules people keep to, as of the start, and what they did about items besides ticking them.
     conduct: Conduct = field(default_factory=Conduct)
     care: Care = field(default_factory=Care)
+    #: After how long without a word the lead is asked; None: never. Kept from the start.
+    quiet_lead: timedelta | None = None
+    #: The freeze it was started in all the same, until when; None where there was none.
+    prepared_in: PreparedIn | None = None
     #: The newest event and its hash.
     seq: int = 0
     head: str = GENESIS
@@ -228,11 +254,13 @@ def started(
     bindings: Mapping[int, Bound] | None = None,
     conduct: Conduct | None = None,
     by: str = "",
+    also: Mapping[str, Any] | None = None,
     at: datetime,
 ) -> Fact:
     """The first fact of a deployment; it carries the checklist's copy, which items have checks, the rules.
 
-    `by` is who started it where that was not the lead: CI.
+    `by` is who started it where that was not the lead: CI. `also` is what else holds from the start: see
+    `kept_from_start`; and whose turn it was, `over_turn_of`.
     """
     return Fact(
         kind="deployment.started",
@@ -251,6 +279,7 @@ def started(
             "checklist": checklist_to_json(checklist),
             "checks": bound_to_json(bindings or {}),
             "conduct": conduct_to_json(conduct or Conduct()),
+            **(also or {}),
         },
     )
 
@@ -401,6 +430,7 @@ def _begin(event: Event) -> Deployment:
     fact, data = event.fact, event.fact.data
     if fact.kind != "deployment.started":
         raise ValueError(f"a history begins with deployment.started, not {fact.kind}")
+    quiet_lead, prepared_in = kept_from_start(data)
     return Deployment(
         id=event.deployment_id,
         name=data["name"],
@@ -415,6 +445,8 @@ def _begin(event: Event) -> Deployment:
         ticks=_ticked_in_the_file(data["checklist"], event),
         bindings=bound_from_json(data.get("checks", {})),
         conduct=conduct_from_json(data.get("conduct", {})),
+        quiet_lead=quiet_lead,
+        prepared_in=prepared_in,
         seq=event.seq,
         head=event.hash,
     )
@@ -471,6 +503,8 @@ def apply(state: Deployment, event: Event) -> Deployment:
                 reason=data["reason"],
                 run=None,
             )
+        case "lead.handed_over":
+            return replace(state, lead=data["to"])
         case "deployment.go":
             return replace(state, go=Go(by=fact.actor, at=fact.at, seq=event.seq))
         case "deployment.no_go":

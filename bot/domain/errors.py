@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 
 class DeploybotError(Exception):
@@ -437,7 +438,11 @@ class RollbackUnderWay(DeploybotError):
         )
 
 
-class AlreadyDeploying(DeploybotError):
+class StartRefused(DeploybotError):
+    """A start that something stands in the way of; it can be queued for."""
+
+
+class AlreadyDeploying(StartRefused):
     """A second deployment of a service to an environment while one is open."""
 
     def __init__(
@@ -455,6 +460,157 @@ class AlreadyDeploying(DeploybotError):
         return (
             f"{self._what}: {self.name}, version {self._version}, led by {led_by}. "
             "Finish or abort that one first."
+        )
+
+
+class TargetLocked(StartRefused):
+    """A start of what somebody locked."""
+
+    def __init__(
+        self, *, lock_id: int, what: str, by: str, reason: str, until: datetime | None, unlock: str
+    ) -> None:
+        self.lock_id = lock_id
+        self.what = what
+        self.by = by
+        self.until = until
+        self._reason = reason
+        self._unlock = unlock
+        super().__init__(self.told(by=by, until=_in_utc(until)))
+
+    def told(self, *, by: str, until: str) -> str:
+        """The sentence, with the locker's name or mention and the time as the reader has it."""
+        ends = f"until {until}" if self.until is not None else "until somebody unlocks it"
+        return (
+            f"{self.what} is locked by {by}, {ends}: “{self._reason}”. "
+            f"Wait, or unlock it with /deploy unlock {self._unlock}."
+        )
+
+
+class TargetFrozen(StartRefused):
+    """A start in a freeze."""
+
+    def __init__(self, *, name: str, reason: str, until: datetime) -> None:
+        self.name = name
+        self.reason = reason
+        self.until = until
+        super().__init__(self.told(until=_in_utc(until)))
+
+    def told(self, *, until: str) -> str:
+        """The sentence, with the time as the reader has it."""
+        return (
+            f"The freeze “{self.name}” holds until {until}: “{self.reason}”. "
+            "Wait for its end, or prepare the deployment now and go later."
+        )
+
+
+class NotYourTurn(StartRefused):
+    """A start of what somebody else was promised next."""
+
+    def __init__(self, *, what: str, user: str, until: datetime | None) -> None:
+        self.user = user
+        self.until = until
+        self._what = what
+        super().__init__(self.told(whose=user, until=_in_utc(until)))
+
+    def told(self, *, whose: str, until: str) -> str:
+        """The sentence, with the name or mention of whose turn it is and the time as the reader has it."""
+        ends = f", until {until}" if self.until is not None else ""
+        return f"It is {whose}'s turn to deploy {self._what}{ends}. Queue behind them, or start all the same."
+
+
+def _in_utc(at: datetime | None) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if at is not None else ""
+
+
+class LockServiceMissing(DeploybotError):
+    """A lock of nothing."""
+
+    def __init__(self, *, unlock: bool = False) -> None:
+        form = "unlock SERVICE [ENVIRONMENT]" if unlock else "lock SERVICE [ENVIRONMENT] [for 2h] REASON"
+        super().__init__(f"Say which service: /deploy {form}.")
+
+
+class LockReasonMissing(DeploybotError):
+    """A lock without a word."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(
+            f"Why is {service} locked? Say it in a few words: /deploy lock {service} for 2h REASON. "
+            "A time is for 2h, until 18:00 or until tomorrow 9:00."
+        )
+
+
+class AlreadyLocked(DeploybotError):
+    """A second lock of the same service and environment: the first stays, with its reason."""
+
+    def __init__(self, *, what: str, by: str, reason: str, unlock: str) -> None:
+        self.what = what
+        self.by = by
+        self._reason = reason
+        self._unlock = unlock
+        super().__init__(self.told(by=by))
+
+    def told(self, *, by: str) -> str:
+        """The sentence, with the locker's name or mention."""
+        return (
+            f"{self.what} is locked already, by {by}: “{self._reason}”. "
+            f"To change that, /deploy unlock {self._unlock} first."
+        )
+
+
+class NotLocked(DeploybotError):
+    """An unlock of what is not locked, or not like that."""
+
+    def __init__(self, what: str, *, instead: tuple[str, ...] = ()) -> None:
+        hint = "/deploy locks shows what is."
+        if instead:
+            hint = f"What is locked is {' and '.join(instead)}."
+        super().__init__(f"{what} is not locked. {hint}")
+
+
+class NotInQueue(DeploybotError):
+    """Somebody leaves a queue they are not in, or whose turn is over."""
+
+    def __init__(self) -> None:
+        super().__init__("You are not in a queue, so nothing was changed. /deploy queue shows who waits.")
+
+
+class SeveralQueues(DeploybotError):
+    """Somebody leaves a queue without saying which."""
+
+    def __init__(self, services: tuple[str, ...]) -> None:
+        self.services = services
+        super().__init__(f"You wait for {' and '.join(services)}. Say which: /deploy queue leave SERVICE.")
+
+
+class TurnOver(DeploybotError):
+    """A button of a turn that was used, given back or passed on."""
+
+    def __init__(self) -> None:
+        super().__init__("That turn is over, so nothing was started. Type /deploy start to ask anew.")
+
+
+class AlreadyLeads(DeploybotError):
+    """A lead handed to who has it."""
+
+    def __init__(self, name: str, *, own: bool) -> None:
+        who = "You lead" if own else "They lead"
+        super().__init__(f"{who} {name} already; nothing was changed.")
+
+
+class LeadsNoLonger(DeploybotError):
+    """Somebody says they are at it who has handed over the lead."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Somebody else leads {name} by now, so nothing was changed. Its card says who.")
+
+
+class NobodyToLead(DeploybotError):
+    """A lead handed to nobody, or to an app."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Choose a person to lead the deployment; apps can't. /deploy lead @name says it, too."
         )
 
 

@@ -166,7 +166,9 @@ class CiDesk:
         state = await starting.start(
             self._ports,
             StartRequest(
-                **variables,
+                service=request.service,
+                version=request.version,
+                environment=request.environment,
                 checklist=name,
                 team=self._premises.team,
                 channel=channel,

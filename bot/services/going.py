@@ -13,9 +13,10 @@ from bot.domain.conduct import Hold, Permission
 from bot.domain.deployment import Deployment
 from bot.domain.errors import FourEyes
 from bot.domain.events import Fact
+from bot.domain.locks import Obstacle
 from bot.domain.post import PlannedPost
 from bot.domain.verification import Purpose
-from bot.services import checking, finding, permitting
+from bot.services import checking, finding, locking, permitting
 from bot.services.ports import Ports
 from bot.storage import posts
 
@@ -157,7 +158,15 @@ async def withdraw_override(
 
 async def _obstacles(ports: Ports, state: Deployment, hold: Hold) -> tuple[str, ...]:
     """What is in the way besides gates, each as a sentence."""
-    return gating.go_missing(state) if hold is Hold.FINISH else ()
+    if hold is Hold.FINISH:
+        return gating.go_missing(state)
+    found = await locking.obstacles(ports, state, at=ports.clock.now())
+    return tuple(_sentence(one) for one in found)
+
+
+def _sentence(obstacle: Obstacle) -> str:
+    until = f", until {obstacle.until:%d %b %H:%M} UTC" if obstacle.until is not None else ""
+    return f"{obstacle.said.rstrip('.')}{until}."
 
 
 async def _redraw_override(ports: Ports, tx: AsyncConnection, after: Deployment, seq: int) -> None:

@@ -1,4 +1,4 @@
-"""Plans by the sidecars of a library of checklists: reminders, and the rules people keep to."""
+"""Plans by the sidecars of a library of checklists: reminders, policies, and the rules people keep to."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 from collections.abc import Mapping
 
 from bot.checklists.conduct import conduct_of, optional_by_text
+from bot.checklists.freezes import policy_of
 from bot.checklists.reminders import plan_of
 from bot.checks.kind import seconds
 from bot.domain.conduct import Conduct
+from bot.domain.policy import Policy
 from bot.domain.reminding import ReminderPlan, default_reminders
 from bot.services.verifying import SidecarLibrary
 
@@ -75,3 +77,18 @@ class SidecarRulebook:
             version=version,
             process=self._process,
         )
+
+
+class SidecarPolicies:
+    """The `Policies` of a library of checklists."""
+
+    def __init__(self, library: SidecarLibrary) -> None:
+        self._library = library
+
+    async def policy(self, checklist: str) -> Policy:
+        """What its sidecar lays down, or the defaults. Raises ChecklistUnusable, SidecarUnusable."""
+        return await asyncio.to_thread(self._policy, checklist)
+
+    def _policy(self, checklist: str) -> Policy:
+        file = self._library.sidecar(checklist)
+        return Policy() if file is None else policy_of(file, duration=seconds)

@@ -11,6 +11,7 @@ from bot.domain.check import Binding, ItemResult
 from bot.domain.checklist import Checklist
 from bot.domain.conduct import Conduct
 from bot.domain.deployment import Deployment
+from bot.domain.policy import Policy
 from bot.domain.post import PlannedPost
 from bot.domain.reminding import ReminderPlan
 from bot.domain.routing import Routing
@@ -108,6 +109,13 @@ class Groups(Protocol):
         """
 
 
+class Policies(Protocol):
+    """Knows when a checklist lets nothing be deployed, and how long its lead may be quiet."""
+
+    async def policy(self, checklist: str) -> Policy:
+        """As its sidecar says now. Raises ChecklistUnusable, SidecarUnusable."""
+
+
 class Deeds(Protocol):
     """What the bot itself did for a deployment."""
 
@@ -179,3 +187,4 @@ class Ports:
     schedule: Schedule
     rulebook: Rulebook
     groups: Groups
+    policies: Policies

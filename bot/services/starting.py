@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
 from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment, Target, checked_target, slug, started
-from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding
-from bot.domain.routing import DEFAULT_CHECKLIST
+from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding, TargetFrozen
+from bot.domain.freezing import Frozen, frozen
+from bot.domain.queueing import Place
 from bot.domain.verification import Bound
-from bot.services import permitting
+from bot.services import locking, permitting, queueing
+from bot.services.choosing import checklist_for
 from bot.services.ports import Ports
-from bot.storage import deliveries, posts, watches
+from bot.storage import deliveries, locks, posts, queue, watches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +43,16 @@ class StartRequest:
     delivery: str
     #: Who starts it where that is not the lead: `ci`.
     by: str = ""
+    #: Prepare it although a freeze holds, and start although it is somebody else's turn.
+    over_freeze: bool = False
+    over_turn: bool = False
 
 
 async def start(ports: Ports, request: StartRequest) -> Deployment:
     """Start a deployment, or return the one this delivery started before.
 
     Raises InvalidName, ChecklistUnusable, SidecarUnusable, ServicesUnusable, AlreadyDeploying, NotPermitted,
-    GroupUnknown, StorageBusy, StorageFailed.
+    GroupUnknown, TargetLocked, TargetFrozen, NotYourTurn, StorageBusy, StorageFailed.
     """
     target = checked_target(request.service, request.version, request.environment)
     name = request.checklist or checklist_for(ports, target.service, target.environment)
@@ -66,7 +74,14 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
     await permitting.require_in(
         ports, conduct, Permission.START, user=request.lead, team=request.team, channel=request.channel
     )
+    policy = await ports.policies.policy(name)
     now = ports.clock.now()
+    freeze = frozen(policy.freezes, target, now)
+    quiet = policy.quiet_lead
+    also: dict[str, Any] = {
+        **({} if quiet is None else {"quiet_lead_s": quiet.total_seconds()}),
+        **({} if freeze is None else {"frozen": freeze.to_json()}),
+    }
     begin = partial(
         started,
         target=target,
@@ -79,6 +94,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         bindings=_ready(checklist, bindings),
         by=request.by,
         conduct=conduct,
+        also=also,
         at=now,
     )
     try:
@@ -93,6 +109,9 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
                 return again
             if holder is not None:
                 raise held_by(holder)
+            line, passed = await _let_through(tx, request, target, name, freeze, at=now)
+            if passed is not None:
+                also["over_turn_of"] = passed.user
             placeholder = uuid.uuid4().hex
             deployment_id = await ports.deployments.create(tx, begin(name=placeholder))
             called = f"{slug(target.service)}-{deployment_id}"
@@ -102,6 +121,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
             )
             if plan.signals:
                 await watches.add(tx, state.id, at=now)
+            await queueing.after_start(tx, line, user=request.lead, at=now)
             await deliveries.add(tx, request.delivery, at=now, deployment_id=state.id)
     except IntegrityError:
         # Another replica committed the same delivery, or the same service, between our look and our write.
@@ -110,9 +130,30 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
     return state
 
 
-def checklist_for(ports: Ports, service: str, environment: str) -> str:
-    """The checklist of a service where nobody names one. Raises ServicesUnusable."""
-    return ports.library.routing().of(service, environment).checklist or DEFAULT_CHECKLIST
+async def _let_through(
+    tx: AsyncConnection,
+    request: StartRequest,
+    target: Target,
+    checklist: str,
+    freeze: Frozen | None,
+    *,
+    at: datetime,
+) -> tuple[Sequence[Place], Place | None]:
+    """See that nothing stands in the way of a start: who waits for the same, and who is passed over.
+
+    Raises TargetLocked, TargetFrozen, NotYourTurn.
+    """
+    for lock in await locks.covering(tx, request.team, target, at=at):
+        raise locking.locked_by(lock)
+    if freeze is not None and not request.over_freeze:
+        raise TargetFrozen(name=freeze.name, reason=freeze.reason, until=freeze.until)
+    line = await queue.line(tx, request.team, target, locked=True)
+    if freeze is not None:
+        return line, None  # they wait for its end, and who only prepares takes nothing from them
+    before = queueing.in_the_way(line, user=request.lead, checklist=checklist)
+    if before is not None and not request.over_turn:
+        raise queueing.not_your_turn(before)
+    return line, before
 
 
 def _ready(checklist: Checklist, bindings: Mapping[str, Binding]) -> dict[int, Bound]:

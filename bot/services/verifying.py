@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from bot.checklists.binding import BoundChecklist, bind
 from bot.checklists.conduct import conduct_of
+from bot.checklists.freezes import policy_of
 from bot.checklists.reminders import plan_of
 from bot.checklists.sidecar import SidecarFile
 from bot.checks.catalogue import Catalogue
@@ -79,21 +80,32 @@ class SidecarVerifier:
         if file is None:
             return BoundChecklist(bindings={})
         loaded = self._library.load(checklist)
-        bound = bind(
-            file,
-            loaded,
-            self.catalogue,
-            duration=seconds,
-            environment=environment,
-            service=service,
-            version=version,
-            process=self._process,
-        )
-        # The sidecar's reminders and rules are used elsewhere; what is wrong with them is said with the rest.
-        plan_of(file, loaded, duration=seconds, environment=environment, process=self._process)
-        conduct_of(
-            file, loaded, environment=environment, service=service, version=version, process=self._process
-        )
+        # The sidecar's reminders, rules and freezes are used elsewhere; what is wrong with them is said with
+        # the rest.
+        problems: list[str] = []
+        with _noting(problems):
+            plan_of(file, loaded, duration=seconds, environment=environment, process=self._process)
+        with _noting(problems):
+            conduct_of(
+                file, loaded, environment=environment, service=service, version=version, process=self._process
+            )
+        with _noting(problems):
+            policy_of(file, duration=seconds)
+        try:
+            bound = bind(
+                file,
+                loaded,
+                self.catalogue,
+                duration=seconds,
+                environment=environment,
+                service=service,
+                version=version,
+                process=self._process,
+            )
+        except SidecarUnusable as error:
+            raise SidecarUnusable(error.path, tuple(dict.fromkeys([*error.problems, *problems]))) from error
+        if problems:
+            raise SidecarUnusable(file.path.name, tuple(problems))
         try:
             AllowList(bound.allow)
         except ValueError as error:
@@ -250,6 +262,15 @@ class SidecarVerifier:
             yield Engine(self.catalogue, redactor=redactor, limits=self._limits, places=self._places), context
         finally:
             await web.close()
+
+
+@contextlib.contextmanager
+def _noting(problems: list[str]) -> Iterator[None]:
+    """Keeps what is wrong with one part until the others have been looked at."""
+    try:
+        yield
+    except SidecarUnusable as error:
+        problems.extend(error.problems)
 
 
 def _with_members(known: Mapping[str, Binding], bindings: Sequence[Binding]) -> list[Binding]:

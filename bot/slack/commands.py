@@ -15,6 +15,11 @@ COMMANDS = (
     "status",
     "list",
     "mine",
+    "lock",
+    "unlock",
+    "locks",
+    "queue",
+    "lead",
     "check",
     "remind",
     "notify",
@@ -217,6 +222,46 @@ class Drill:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LockIt:
+    """Keep a service from being deployed: service, environment, time and reason as typed."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnlockIt:
+    """Let it be deployed again: service and environment as typed."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListLocks:
+    """What is locked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListQueue:
+    """Who waits for what."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveQueue:
+    """Wait no more."""
+
+    service: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandOver:
+    """Somebody else leads."""
+
+    #: Slack user id; empty where nobody is named, `me` for who asks.
+    user: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Help:
     """What can be typed."""
 
@@ -255,11 +300,19 @@ Command = (
     | RollBack
     | WatchLonger
     | Drill
+    | LockIt
+    | UnlockIt
+    | ListLocks
+    | ListQueue
+    | LeaveQueue
+    | HandOver
     | Help
     | NotUnderstood
 )
 #: A channel as Slack escapes it (Slack docs: formatting, "Linking to channels").
 _CHANNEL = re.compile(r"<#([A-Z0-9]+)(?:\|[^>]*)?>")
+#: A person as Slack escapes them (Slack docs: formatting, "Mentioning users").
+_PERSON = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^>]*)?>")
 
 
 def typed(text: str) -> str:
@@ -318,6 +371,16 @@ def parse(text: str) -> Command:
             return _watch(rest)
         case "drill":
             return _one_name("drill", rest, Drill)
+        case "lock":
+            return LockIt(words=rest)
+        case "unlock":
+            return UnlockIt(words=rest)
+        case "locks":
+            return ListLocks() if not rest else _too_much("locks", rest)
+        case "queue":
+            return _queue(rest)
+        case "lead":
+            return _lead(text)
     nearest = difflib.get_close_matches(first.casefold(), COMMANDS, n=1, cutoff=0.5)
     return NotUnderstood(why=f"I don't know “{_short(first)}”.", nearest=nearest[0] if nearest else "")
 
@@ -403,6 +466,32 @@ def _watch(rest: str) -> Command:
     if first.casefold() != "longer":
         return NotUnderstood(why="There is `watch longer`, which goes on watching for another hour.")
     return _one_name("watch longer", name.strip(), WatchLonger)
+
+
+def _queue(rest: str) -> Command:
+    first, _, service = rest.partition(" ")
+    service = service.strip()
+    if not rest:
+        return ListQueue()
+    if first.casefold() != "leave":
+        return NotUnderstood(
+            why="There is `queue`, which shows who waits, and `queue leave [service]`. "
+            "Who wants to queue types `start`: where something is in the way, I offer it."
+        )
+    return LeaveQueue(service=service) if " " not in service else _too_much("queue leave", service)
+
+
+def _lead(text: str) -> Command:
+    person = _PERSON.search(text)
+    _, _, rest = typed(_PERSON.sub("", text, count=1)).partition(" ")
+    name = " ".join(rest.split())
+    user = person[1] if person else ""
+    first, _, more = name.partition(" ")
+    if not user and first.casefold() == "me":
+        user, name = "me", more
+    if first.startswith("@"):
+        return NotUnderstood(why=f"I don't know who {_short(first)} is; choose the name from Slack's list.")
+    return HandOver(user=user, name=name) if " " not in name else _too_much("lead", name)
 
 
 _Named = type[Status] | type[Finish] | type[GiveGo] | type[WatchLonger] | type[Drill] | type[OpenItems]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,21 +14,25 @@ from bot.domain.errors import (
     AlreadyDeploying,
     BotNotInChannel,
     NoSuchDeployment,
+    NotYourTurn,
     SlackRefused,
+    StartRefused,
+    TargetLocked,
     WhenMissing,
     WhenNotUnderstood,
 )
 from bot.domain.localtime import Reader
 from bot.domain.reminding import read_when
 from bot.domain.verification import Purpose
-from bot.services import announcing, checking, ending, finding, settling, starting
+from bot.services import announcing, checking, ending, finding, locking, settling, starting
+from bot.services.choosing import checklist_for
 from bot.services.ports import Ports
-from bot.services.starting import StartRequest, checklist_for
+from bot.services.starting import StartRequest
 from bot.slack import commands
-from bot.slack.blocks import card, modals, words
+from bot.slack.blocks import card, locks, modals, words
 from bot.slack.blocks.words import Block
 from bot.slack.gateway import QUICK_S, Gateway, SlackFailure
-from bot.slack.ids import Action
+from bot.slack.ids import Action, StartRef
 from bot.slack.mrkdwn import plain
 from bot.templates import escape, render
 
@@ -169,10 +174,14 @@ class Conversation:
             user=asked.user,
             delivery=asked.delivery,
         )
+        return await self.begin(request)
+
+    async def begin(self, request: StartRequest) -> Answer:
+        """Start it, or say what stands in the way and what can be done about it."""
         try:
             await starting.start(self._ports, request)
-        except AlreadyDeploying as held:
-            return await self.held(held)
+        except StartRefused as refused:
+            return await self.refused(refused, request)
         return SILENCE
 
     def start_form(
@@ -224,6 +233,8 @@ class Conversation:
         channel: str,
         user: str,
         delivery: str,
+        over_freeze: bool = False,
+        over_turn: bool = False,
     ) -> StartRequest:
         """The request to start, once it is clear that the bot can post. Raises BotNotInChannel."""
         person, member = await asyncio.gather(
@@ -241,6 +252,8 @@ class Conversation:
             lead=user,
             timezone=person.timezone,
             delivery=delivery,
+            over_freeze=over_freeze,
+            over_turn=over_turn,
         )
 
     async def _may_post(self, channel: str) -> bool:
@@ -251,16 +264,31 @@ class Conversation:
                 raise SlackRefused(failure.method, failure.code, failure.hint) from failure
             return True  # Slack does not say; the post itself will
 
-    async def held(self, held: AlreadyDeploying) -> Answer:
-        """Who holds the service and environment, with a link."""
-        post = await finding.card(self._ports, held.deployment_id)
-        link = None if post is None else self._gateway.link(post.channel, post.ts)
-        sentence = escape(held.told(led_by="\0")).replace("\0", words.mention(held.lead))
-        return Answer(text=f"{sentence} <{link}|Open its thread>" if link else sentence)
+    async def refused(self, refused: StartRefused, request: StartRequest) -> Answer:
+        """What stands in the way of a start, with a link to who holds it, and buttons."""
+        link = None
+        if isinstance(refused, AlreadyDeploying):
+            post = await finding.card(self._ports, refused.deployment_id)
+            link = None if post is None else self._gateway.link(post.channel, post.ts)
+        ref = StartRef(
+            service=request.service,
+            version=request.version,
+            environment=request.environment,
+            checklist=request.checklist,
+            channel=request.channel,
+        )
+        text, blocks = locks.refusal(refused, ref, link=link)
+        return Answer(text=text, blocks=blocks)
 
-    async def held_in_plain(self, held: AlreadyDeploying) -> str:
-        """The same where neither mentions nor links are shown."""
-        return held.told(led_by=(await self._gateway.person(held.lead)).name)
+    async def refused_in_plain(self, refused: StartRefused, request: StartRequest) -> str:
+        """The same where neither mentions nor links nor buttons are shown."""
+        user = {AlreadyDeploying: "lead", TargetLocked: "by", NotYourTurn: "user"}.get(type(refused), "")
+        who = getattr(refused, user, "")
+        name = (await self._gateway.person(who)).name if who else ""
+        said = locks.sentence(
+            refused, person=lambda _: name, time=lambda at: words.in_zone(at, request.timezone)
+        )
+        return html.unescape(said)
 
     # ── status, list ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -277,9 +305,10 @@ class Conversation:
 
     async def _list(self, asked: Asked) -> Answer:
         found = await finding.opened(self._ports, asked.team)
-        if not found:
-            return Answer(text=f"No deployment is open. `{asked.prefix} start` begins one.")
-        return await self._describe(found)
+        locked = locks.lock_lines(await locking.listed(self._ports, asked.team))
+        none = f"No deployment is open. `{asked.prefix} start` begins one."
+        described = (await self._describe(found)).text if found else none
+        return Answer(text="\n".join([described, *locked]))
 
     async def _describe(self, found: Sequence[Deployment]) -> Answer:
         shown = found[:DESCRIBED]

@@ -31,6 +31,9 @@ QUICK_S = 1.2
 #: `usergroups.users.list` is Tier 2, 20 calls a minute (Slack docs: rate limits).
 MEMBERS_S = 120.0
 
+#: Slack's own bot, which does not say that it is one (Slack docs: user object).
+SLACKBOT = "USLACKBOT"
+
 #: Codes that no later attempt changes unless somebody does something.
 _PERMANENT = {
     "account_inactive",
@@ -103,6 +106,8 @@ class Person:
     timezone: str
     #: As Slack writes it, `de-DE`; empty where it does not say.
     locale: str = ""
+    #: Whether it is an app.
+    bot: bool = False
 
     @property
     def reader(self) -> Reader:
@@ -377,6 +382,7 @@ class Gateway:
             name=name or info.get("name") or user,
             timezone=info.get("tz") or "UTC",
             locale=info.get("locale") or "",
+            bot=bool(info.get("is_bot")) or user == SLACKBOT,
         )
         if len(self._people) > 5_000:
             self._people.clear()

@@ -48,6 +48,15 @@ class Action(StrEnum):
     ITEM_MENU = "item_menu"
     OPEN_ITEMS = "open_items"
     CARD_MENU = "card_menu"
+    QUEUE = "queue"
+    PREPARE = "prepare"
+    START_ALL_THE_SAME = "start_all_the_same"
+    START_TURN = "start_turn"
+    LEAVE_QUEUE = "leave_queue"
+    UNLOCK = "unlock"
+    HAND_OVER = "hand_over"
+    TAKE_OVER = "take_over"
+    STILL_ON_IT = "still_on_it"
 
 
 class Shortcut(StrEnum):
@@ -77,6 +86,7 @@ class View(StrEnum):
     ASSIGN = "assign"
     NOTE = "note"
     OPEN_ITEMS = "open_items"
+    HAND_OVER = "hand_over"
 
 
 class Field(StrEnum):
@@ -181,6 +191,44 @@ class OverrideRef:
         if parts[1] not in ("go", "finish"):
             raise ForeignClick
         return cls(deployment_id=int(parts[0]), what=parts[1], seq=int(parts[2]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartRef:
+    """What somebody wanted to start, as a button's value: at most 2,000 characters (Slack docs: button)."""
+
+    service: str
+    version: str
+    environment: str
+    checklist: str
+    #: Slack channel id it is started in.
+    channel: str
+
+    def write(self) -> str:
+        """The `value`."""
+        parts = (self.service, self.version, self.environment, self.checklist, self.channel)
+        return json.dumps(parts, ensure_ascii=False)
+
+    @classmethod
+    def read(cls, value: object) -> StartRef:
+        """From a `value`. Raises ForeignClick for one we did not write."""
+        try:
+            service, version, environment, checklist, channel = json.loads(str(value))
+        except (TypeError, ValueError) as error:
+            raise ForeignClick from error
+        parts = (service, version, environment, checklist, channel)
+        if not all(isinstance(part, str) for part in parts):
+            raise ForeignClick
+        return cls(
+            service=service, version=version, environment=environment, checklist=checklist, channel=channel
+        )
+
+
+def number_of(value: object) -> int:
+    """An id that is a button's whole value. Raises ForeignClick for one we did not write."""
+    if not str(value).isdecimal():
+        raise ForeignClick
+    return int(str(value))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from bot.slack.conversation import SILENCE, Answer
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.ids import Action, Field, ItemRef, Scope, View
 from bot.slack.inflight import InFlight
+from bot.slack.lead_listeners import hand_over_form
 from bot.slack.remarks import remark
 from bot.templates import escape
 
@@ -35,6 +36,7 @@ class ItemListeners:
         self.menu: dict[str, Callable[[Deployment, Payload], Awaitable[Answer]]] = {
             "open": self._open_view,
             "no_go": self._no_go_view,
+            "lead": self._lead_view,
         }
 
     def register(self, app: AsyncApp) -> None:
@@ -135,6 +137,9 @@ class ItemListeners:
     async def _no_go_view(self, state: Deployment, body: Payload) -> Answer:
         await permitting.require(self._ports, state, Permission.APPROVE, user=body["user"]["id"])
         return Answer(view=gates.no_go(state))
+
+    async def _lead_view(self, state: Deployment, body: Payload) -> Answer:
+        return Answer(view=hand_over_form(state))
 
     # ── forms ────────────────────────────────────────────────────────────────────────────────────────────
 

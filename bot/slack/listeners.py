@@ -13,7 +13,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
 from bot.domain.deployment import Deployment
-from bot.domain.errors import AlreadyDeploying, BotNotInChannel, InvalidName
+from bot.domain.errors import BotNotInChannel, InvalidName, StartRefused
 from bot.services import ending, finding, settling, starting
 from bot.services.ports import Ports
 from bot.services.ticking import Click, Ticked, TickQueue
@@ -215,10 +215,10 @@ class Listeners:
                     raise
                 bot = f"@{self._conversation.bot_name}"
                 return {Field.CHANNEL.value: str(BotNotInChannel(bot, chosen=True))}
-            except AlreadyDeploying as held:
-                told = await self._conversation.held(held)
+            except StartRefused as refused:
+                told = await self._conversation.refused(refused, request)
                 self._in_flight.begin(self._answerer.tell(known, body["user"]["id"], told, None))
-                return {Field.SERVICE.value: await self._conversation.held_in_plain(held)}
+                return {Field.SERVICE.value: await self._conversation.refused_in_plain(refused, request)}
             return {}
 
         await self._answerer.submitted(ack, body, start(), channel=known, blame=Field.SERVICE)

@@ -17,7 +17,7 @@ SCOPES = {
     "groups:history": "find a message again whose posting was interrupted, in private channels",
     "groups:read": "see whether it is in a private channel before it starts there",
     "im:history": "find a direct message again whose posting was interrupted",
-    "im:write": "write to the lead when nobody reacts to a reminder or an alert",
+    "im:write": "write to the lead when nobody reacts, and to whose turn it is",
     "usergroups:read": "know who may approve, where a checklist says so",
     "users:read": "show people's names and local times beside their ticks",
 }
@@ -49,7 +49,9 @@ SHORTCUTS = (
 
 USAGE = (
     "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | "
-    "mine | go | finish | abort REASON | raise WORDS | rollback REASON | drill | help"
+    "mine | open | go | no-go REASON | waive ITEM because REASON | assign ITEM @somebody | "
+    "lock SERVICE REASON | unlock SERVICE | locks | queue | lead @name | "
+    "finish | abort REASON | raise WORDS | rollback REASON | drill | help"
 )
 
 

@@ -25,6 +25,7 @@ from bot.slack.blocks import (
     card,
     gates,
     notices,
+    nudges,
     reminder,
     rollback,
     runbook,
@@ -57,6 +58,8 @@ RETRY_S, LONGEST_RETRY_S, PERMANENT_RETRY_S = 1.0, 30.0, 60.0
 URGENT = ("alert", "direct")
 #: Kinds that are no replies in the thread.
 _NO_REPLY = ("card", "announcement", "direct")
+#: What people are called in a post's content.
+_PEOPLE = ("by", "to", "from", "cancelled_by", "taken_by", "ended_by")
 #: Refusals of this one message, not of the channel or the token: the rest of the thread goes on.
 _ITS_OWN_FAULT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
 
@@ -296,6 +299,10 @@ class Publisher:
                 return alert.draw_direct(deployment, post.content, link=await self._link(post))
             case "override":
                 return gates.draw(deployment, post.content, names=names)
+            case "direct" if "nudge" in post.content:
+                root = await self._root(deployment.id)
+                link = None if root is None else self._gateway.link(root.channel, root.ts)
+                return nudges.direct(deployment, post.content, link=link)
             case "announcement":
                 root = await self._root(deployment.id)
                 link = None if root is None else self._gateway.link(root.channel, root.ts)
@@ -427,8 +434,6 @@ def _people_in(deployment: Deployment, post: Post) -> list[str]:
     people |= {person for one in care.overrides for person in (one.first, one.second, one.withdrawn_by)}
     people |= {one.by for one in (care.no_go, care.go_request) if one is not None}
     people |= {owner for part in deployment.conduct.owned for owner in part.owners}
-    people |= {
-        str(post.content.get(name) or BOT) for name in ("by", "cancelled_by", "taken_by", "ended_by", "group")
-    }
+    people |= {str(post.content.get(name) or BOT) for name in _PEOPLE}
     people.discard("")
     return sorted(people - {BOT, CI, FILE})

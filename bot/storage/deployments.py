@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
@@ -15,8 +16,18 @@ from bot.domain.care import Care, care_from_json, care_to_json
 from bot.domain.check import Outcome
 from bot.domain.checklist import Checklist, checklist_from_json
 from bot.domain.conduct import Conduct, conduct_from_json
-from bot.domain.deployment import Deployment, Phase, Target, Tick, extend, fold
+from bot.domain.deployment import (
+    Deployment,
+    Phase,
+    PreparedIn,
+    Target,
+    Tick,
+    extend,
+    fold,
+    kept_from_start,
+)
 from bot.domain.events import GENESIS, Event, Fact, canonical, chain
+from bot.domain.nudging import WAITED_FOR, NudgeLevel, Quiet
 from bot.domain.verification import Bound, Go, Result, bound_from_json, run_from_json, run_to_json
 from bot.domain.watching import Aftermath, TriggerState, aftermath_from_json, aftermath_to_json
 from bot.storage.schema import deployments, events, results, ticks
@@ -214,6 +225,32 @@ class Deployments:
             for row in await tx.execute(query.order_by(deployments.c.deployed_at))
         ]
 
+    async def environments(self, tx: AsyncConnection, team: str) -> list[str]:
+        """The environments anything was ever deployed to."""
+        query = select(deployments.c.environment).where(deployments.c.team == team).distinct()
+        return list((await tx.execute(query)).scalars())
+
+    async def all_open(self, tx: AsyncConnection) -> list[Deployment]:
+        """The open deployments of every workspace, oldest first."""
+        query = select(deployments).where(deployments.c.phase == Phase.IN_PROGRESS)
+        return [
+            await self._state(tx, row) for row in (await tx.execute(query.order_by(deployments.c.id))).all()
+        ]
+
+    async def quiet(self, tx: AsyncConnection, state: Deployment) -> Quiet:
+        """How long the lead of a deployment has been quiet."""
+        of = select(func.max(events.c.at), func.max(events.c.seq)).where(events.c.deployment_id == state.id)
+        heard = or_(events.c.actor == state.lead, events.c.kind == "lead.handed_over")
+        _, since_seq = (await tx.execute(of.where(heard))).one()
+        since, _ = (await tx.execute(of.where(or_(heard, events.c.kind.in_(WAITED_FOR))))).one()
+        nudges = await self.since(tx, state.id, 0, "lead.nudged")
+        levels = [event.fact.data["level"] for event in nudges if event.seq > (since_seq or 0)]
+        return Quiet(
+            since=since or state.started_at,
+            level=NudgeLevel(max(levels, default=0)),
+            nudged_at=nudges[-1].fact.at if nudges else None,
+        )
+
     async def event(self, tx: AsyncConnection, deployment_id: int, seq: int) -> Event | None:
         """One event of a deployment, or None."""
         query = select(events).where(events.c.deployment_id == deployment_id, events.c.seq == seq)
@@ -251,9 +288,7 @@ class Deployments:
         if kept is not None and kept.head == row.head and kept.phase == row.phase:
             self._kept.move_to_end(row.id)
             return kept
-        checklist, bindings, conduct = (
-            (kept.checklist, kept.bindings, kept.conduct) if kept is not None else await _copies(tx, row.id)
-        )
+        copies = _Copies.of(kept) if kept is not None else await _copies(tx, row.id)
         stored = await tx.execute(select(ticks).where(ticks.c.deployment_id == row.id))
         found = await tx.execute(select(results).where(results.c.deployment_id == row.id))
         state = Deployment(
@@ -265,7 +300,7 @@ class Deployments:
             lead=row.lead,
             timezone=row.timezone,
             checklist_name=row.checklist_name,
-            checklist=checklist,
+            checklist=copies.checklist,
             started_at=row.started_at,
             phase=Phase(row.phase),
             ended_at=row.ended_at,
@@ -282,14 +317,16 @@ class Deployments:
                 )
                 for t in stored
             },
-            bindings=bindings,
+            bindings=copies.bindings,
+            quiet_lead=copies.quiet_lead,
+            prepared_in=copies.prepared_in,
             results={r.position: _result(r) for r in found},
             run=None if row.run is None else run_from_json(json.loads(row.run)),
             go=None if row.go_at is None else Go(by=row.go_by, at=row.go_at, seq=row.go_seq),
             aftermath=Aftermath()
             if row.aftermath is None
             else aftermath_from_json(json.loads(row.aftermath)),
-            conduct=conduct,
+            conduct=copies.conduct,
             care=Care() if row.care is None else care_from_json(json.loads(row.care)),
             seq=row.seq,
             head=row.head,
@@ -304,14 +341,39 @@ class Deployments:
             self._kept.popitem(last=False)
 
 
-async def _copies(tx: AsyncConnection, deployment_id: int) -> tuple[Checklist, dict[int, Bound], Conduct]:
-    """What the first event keeps: the checklist, which of its items have checks, and the rules."""
+@dataclass(frozen=True, kw_only=True)
+class _Copies:
+    """What the first event keeps for good."""
+
+    checklist: Checklist
+    bindings: Mapping[int, Bound]
+    conduct: Conduct
+    quiet_lead: timedelta | None
+    prepared_in: PreparedIn | None
+
+    @classmethod
+    def of(cls, state: Deployment) -> _Copies:
+        """Those of a state that is at hand."""
+        return cls(
+            checklist=state.checklist,
+            bindings=state.bindings,
+            conduct=state.conduct,
+            quiet_lead=state.quiet_lead,
+            prepared_in=state.prepared_in,
+        )
+
+
+async def _copies(tx: AsyncConnection, deployment_id: int) -> _Copies:
+    """What the first event keeps."""
     query = select(events.c.data).where(events.c.deployment_id == deployment_id, events.c.seq == 1)
     data = json.loads((await tx.execute(query)).scalar_one())
-    return (
-        checklist_from_json(data["checklist"]),
-        bound_from_json(data.get("checks", {})),
-        conduct_from_json(data.get("conduct", {})),
+    quiet_lead, prepared_in = kept_from_start(data)
+    return _Copies(
+        checklist=checklist_from_json(data["checklist"]),
+        bindings=bound_from_json(data.get("checks", {})),
+        conduct=conduct_from_json(data.get("conduct", {})),
+        quiet_lead=quiet_lead,
+        prepared_in=prepared_in,
     )
 
 
@@ -391,6 +453,8 @@ async def _project(tx: AsyncConnection, before: Deployment | None, after: Deploy
         values["deployed_at"] = deployed and deployed.at
     if before is None or before.care != after.care:
         values["care"] = canonical(care_to_json(after.care))
+    if before is None or before.lead != after.lead:
+        values["lead"] = after.lead
     if before is None or before.phase != after.phase:
         values |= {
             "name": after.name,

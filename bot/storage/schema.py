@@ -315,6 +315,113 @@ pins = Table(
     ),
 )
 
+#: What somebody keeps from being deployed; an empty environment stands for all of them.
+locks = Table(
+    "locks",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("team", String(32), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("by", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    #: Empty: until somebody unlocks it.
+    Column("until", Instant),
+    Column("released_at", Instant),
+    Column("released_by", String(32)),
+    Index(
+        "uq_locks_active",
+        "team",
+        text("lower(service)"),
+        text("lower(environment)"),
+        unique=True,
+        sqlite_where=text("released_at IS NULL"),
+        postgresql_where=text("released_at IS NULL"),
+    ),
+    Index(
+        "ix_locks_until",
+        "until",
+        sqlite_where=text("released_at IS NULL"),
+        postgresql_where=text("released_at IS NULL"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+#: Who waits to deploy what; the order is that of the ids.
+queue = Table(
+    "queue",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("team", String(32), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("service", String(64), nullable=False),
+    Column("environment", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("checklist", String(128), nullable=False),
+    Column("user", String(32), nullable=False),
+    Column("at", Instant, nullable=False),
+    #: `waiting`, `pinged` (it is their turn), `started`, `left`, `expired`.
+    Column("state", String(16), nullable=False),
+    Column("pinged_at", Instant),
+    #: Nobody waits for the same twice, and there is one turn at a time, whatever replicas do.
+    Index(
+        "uq_queue_person",
+        "team",
+        text("lower(service)"),
+        text("lower(environment)"),
+        "user",
+        unique=True,
+        sqlite_where=text("state IN ('waiting', 'pinged')"),
+        postgresql_where=text("state IN ('waiting', 'pinged')"),
+    ),
+    Index(
+        "uq_queue_turn",
+        "team",
+        text("lower(service)"),
+        text("lower(environment)"),
+        unique=True,
+        sqlite_where=text("state = 'pinged'"),
+        postgresql_where=text("state = 'pinged'"),
+    ),
+    sqlite_autoincrement=True,
+)
+
+#: Direct messages that belong to no deployment: that it is somebody's turn, that somebody unlocked.
+pings = Table(
+    "pings",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    #: Travels in the message's metadata, so that one with an unknown outcome can be found.
+    Column("uid", String(32), nullable=False, unique=True),
+    Column("user", String(32), nullable=False),
+    #: `turn` (about a place in the queue) or `unlocked` (about a lock).
+    Column("kind", String(16), nullable=False),
+    Column("about", Integer, nullable=False),
+    Column("content", Text, nullable=False),
+    #: The direct conversation and the message, once sent.
+    Column("channel", String(32)),
+    Column("ts", String(32)),
+    Column("wanted", Integer, nullable=False),
+    Column("shown", Integer, nullable=False),
+    Column("wanted_at", Instant, nullable=False),
+    #: When a first post was tried whose outcome is not known.
+    Column("attempted_at", Instant),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", Instant),
+    Column("problem", Text),
+    Column("leased_by", String(64)),
+    Column("leased_until", Instant),
+    Index(
+        "ix_pings_due",
+        "wanted_at",
+        sqlite_where=text("wanted > shown"),
+        postgresql_where=text("wanted > shown"),
+    ),
+    Index("ix_pings_kind_about", "kind", "about"),
+    sqlite_autoincrement=True,
+)
+
 #: Slack deliveries that had an effect: the same one again has none.
 deliveries = Table(
     "deliveries",

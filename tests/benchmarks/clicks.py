@@ -24,7 +24,7 @@ from slack_bolt.request.async_request import AsyncBoltRequest
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, insert, text
 
 from bot.checklists.library import ChecklistLibrary
-from bot.services.planning import SidecarRulebook, SidecarSchedule
+from bot.services.planning import SidecarPolicies, SidecarRulebook, SidecarSchedule
 from bot.services.ports import Ports, SystemClock
 from bot.services.sampling import SidecarWatching
 from bot.services.ticking import TickQueue
@@ -154,6 +154,7 @@ async def ours(
         schedule=SidecarSchedule(library),
         rulebook=SidecarRulebook(library),
         groups=ListedGroups(),
+        policies=SidecarPolicies(library),
         layout=MessageLayout(),
         bell=CountingBell(),
     )

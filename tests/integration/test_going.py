@@ -19,7 +19,7 @@ from bot.domain.errors import (
     NotPermitted,
     SecondNameNeeded,
 )
-from bot.services import auditing, checking, ending, going, rolling_back, tending
+from bot.services import auditing, checking, ending, going, locking, rolling_back, tending
 from bot.services.ports import Ports
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue, tick_items
@@ -29,6 +29,7 @@ from tests.makers import (
     ANA,
     BEN,
     CARLA,
+    CHANNEL,
     TEAM,
     ListedGroups,
     ScriptedVerifier,
@@ -202,7 +203,7 @@ async def test_whom_items_are_given_to_is_one_message_however_many_they_are(data
     await adds_up(ports)
 
 
-@pytest.mark.parametrize("permission", [one for one in Permission if one is not Permission.LOCK])
+@pytest.mark.parametrize("permission", list(Permission))
 async def test_each_permission_keeps_others_out_and_names_whom_to_ask(
     database: Database, permission: Permission
 ) -> None:
@@ -220,6 +221,15 @@ async def test_each_permission_keeps_others_out_and_names_whom_to_ask(
         Permission.OVERRIDE: lambda: going.request_override(
             ports, deployment.id, Hold.GO, user=BEN, reason="x", delivery="o", **WHO
         ),
+        Permission.LOCK: lambda: locking.lock(
+            ports,
+            words="search production Migration",
+            user=BEN,
+            channel=CHANNEL,
+            timezone="UTC",
+            delivery="l",
+            **WHO,
+        ),
         Permission.END: lambda: ending.abort(ports, deployment.id, user=BEN, reason="x", delivery="e"),
     }
     with pytest.raises(NotPermitted, match=f"Ask <!subteam\\^{GROUP}>"):
@@ -232,6 +242,29 @@ async def test_each_permission_keeps_others_out_and_names_whom_to_ask(
                 raise AssertionError(f"{permission} kept {other} out: {refusal}") from refusal
             except DeploybotError:
                 pass  # refused for another reason: a gate
+
+
+async def test_a_lock_keeps_an_open_deployment_from_go_until_it_is_lifted_or_overridden(
+    database: Database,
+) -> None:
+    ports = make_ports(database)
+    deployment = await start(ports)
+    where = {**WHO, "channel": CHANNEL, "user": BEN}
+    await locking.lock(
+        ports, words="storefront production for 2h Migration.", timezone="UTC", delivery="l", **where
+    )
+    said = r"^No Go yet: storefront in production is locked: Migration, until 02 Mar 14:00 UTC\.$"
+    with pytest.raises(GateClosed, match=said):
+        await going.give_go(ports, deployment.id, user=ANA, delivery="g1", **WHO)
+    state = await going.request_override(
+        ports, deployment.id, Hold.GO, user=ANA, reason="outage", delivery="o1", **WHO
+    )
+    assert state.care.overrides[0].obstacles == (
+        "storefront in production is locked: Migration, until 02 Mar 14:00 UTC.",
+    )
+    await locking.unlock(ports, service="storefront", environment="", delivery="u", **where)
+    gone = await going.give_go(ports, deployment.id, user=ANA, delivery="g2", **WHO)
+    assert gone.deployment.go is not None
 
 
 async def test_a_channel_where_something_may_not_be_done_says_where_it_may(database: Database) -> None:

@@ -18,6 +18,7 @@ from bot.domain.ticking import Act
 from bot.domain.verification import Purpose
 from bot.scheduling import scheduler
 from bot.services import auditing, checking, ending, settling
+from bot.services.attending import Attendance
 from bot.services.ports import Ports
 from bot.services.reminding import Reminders
 from bot.services.running import CheckRunner, RecordedDeeds
@@ -380,7 +381,7 @@ async def test_the_scheduler_wakes_when_something_is_due(database: Database) -> 
     deployment = await start(ports)
     due = ports.clock.now() + timedelta(minutes=2)
     await settling.add(ports, deployment.id, words="", due_at=due, user=BEN, delivery="ask")
-    made = scheduler(ports, WatchRunner(ports), Reminders(ports))
+    made = scheduler(ports, WatchRunner(ports), Reminders(ports), Attendance(ports))
     made.start()
     try:
         await asyncio.sleep(0.3)
@@ -415,7 +416,7 @@ async def test_a_plan_with_nothing_for_a_deployment_writes_nothing_until_it_is_c
 
 async def test_what_nothing_refers_to_is_forgotten_soon_after_a_start(database: Database) -> None:
     ports = ports_with(database)
-    made = scheduler(ports, WatchRunner(ports), Reminders(ports))
+    made = scheduler(ports, WatchRunner(ports), Reminders(ports), Attendance(ports))
     made.start(paused=True)
     try:
         job = made.get_job("prune")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bot.domain.deployment import Deployment, Phase
-from bot.slack.blocks import aftermath, gates, results, words
+from bot.slack.blocks import aftermath, gates, nudges, results, words
 from bot.slack.blocks.heard import heard
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import Action, ItemRef, Scope
@@ -52,6 +52,8 @@ def draw(deployment: Deployment, *, names: Mapping[str, str], now: datetime) -> 
     if deployment.go is not None:
         blocks.append(words.context(f"*Go* by <@{deployment.go.by}>, {words.slack_time(deployment.go.at)}"))
     blocks += words.paragraphs(gates.lines(deployment))
+    if frozen := nudges.freeze_line(deployment, now):
+        blocks.append(words.section(frozen))
     blocks += words.paragraphs(aftermath.lines(deployment))
     if deployment.phase is Phase.ABORTED:
         reason = shorten(escape(deployment.reason or ""), 2000)
@@ -144,6 +146,7 @@ def _menu(deployment: Deployment) -> Block:
     choices = [("open", "What is open")]
     if deployment.go is not None:
         choices.append(("no_go", "Take Go back…"))
+    choices.append(("lead", "Hand the lead over…"))
     return {
         "type": "overflow",
         "action_id": Action.CARD_MENU.value,
@@ -198,8 +201,9 @@ def _text(deployment: Deployment, names: Mapping[str, str], now: datetime) -> st
     checks = results.summary(deployment)
     lines += [f"{checks}."] if checks else []
     lines += [f"{plain(title)}: {done} of {total}." for title, done, total in section_counts(deployment)]
-    lines += [f"{heard(line, names)}." for line in gates.lines(deployment)]
-    lines += [f"{heard(line, names)}." for line in aftermath.lines(deployment)]
+    frozen = nudges.freeze_line(deployment, now)
+    shown = [*([frozen] if frozen else []), *gates.lines(deployment), *aftermath.lines(deployment)]
+    lines += [f"{heard(line, names)}." for line in shown]
     if deployment.phase is Phase.ABORTED:
         who = words.name_of(deployment.ended_by or "", names)
         lines.append(f"Aborted by {who}: {deployment.reason}")

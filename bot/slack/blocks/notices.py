@@ -10,7 +10,7 @@ from bot.domain.check import Outcome
 from bot.domain.deployment import Deployment
 from bot.domain.events import BOT
 from bot.domain.triggering import TriggerFinding
-from bot.slack.blocks import aftermath, alert, runbook, words
+from bot.slack.blocks import aftermath, alert, nudges, runbook, words
 from bot.slack.blocks.results import MARKS, in_words
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import Action
@@ -34,6 +34,10 @@ def draw(
             return _plain("recovered", title=plain(content["title"]), said=content["said"])
         case "drill":
             return _drill(content, names)
+        case "lead":
+            return nudges.handed_over(content, names)
+        case "nudge":
+            return nudges.in_thread(deployment, content, names)
         case "rolled_back":
             times = runbook.in_words(deployment)
             return _by("rolled_back", content["by"], names, target=str(deployment.target), times=times)

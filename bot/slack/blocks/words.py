@@ -82,6 +82,31 @@ def slack_time(at: datetime, reader: Reader | None = None) -> str:
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
+def in_zone(at: datetime, timezone: str) -> str:
+    """The instant for a reader whose zone is known, where Slack cannot localise it, e.g. in a form."""
+    local = at.astimezone(zone(timezone))
+    return f"{local:%a} {local.day} {local:%b %H:%M %Z}"
+
+
+def button(
+    action: str, text: str, value: str, *, style: str = "", says: str = "", confirm: Block | None = None
+) -> Block:
+    """A button; `says` is for screen readers where the text alone does not say what is meant."""
+    made: Block = {
+        "type": "button",
+        "action_id": action,
+        "text": {"type": "plain_text", "text": text},
+        "value": value,
+    }
+    if style:
+        made["style"] = style
+    if says:
+        made["accessibility_label"] = shorten(says, OPTION_TEXT)
+    if confirm is not None:
+        made["confirm"] = confirm
+    return made
+
+
 def duration(span: timedelta) -> str:
     """A span in the two units that matter, e.g. `1 h 20 min`."""
     minutes = max(0, int(span.total_seconds())) // 60
