@@ -16,6 +16,7 @@ from bot.slack import homes as home_tabs
 from bot.slack.manifest import SHORTCUTS
 from bot.storage import homes, pins
 from tests.makers import ANA, BEN, CARLA, CHANNEL
+from tests.postgres import PostgresServer
 from tests.stage import Json, Stage, open_stage, running_bot, texts
 
 START = "/deploy start storefront v1.4.2 production"
@@ -191,6 +192,32 @@ async def test_a_home_that_was_opened_yesterday_is_left_alone(
         assert "storefront" not in str(await stage.home(BEN))
         await opens(stage, BEN)
         await stage.until(lambda: stage.home_says(BEN, "storefront v1.4.2"))
+
+
+async def test_two_processes_draw_what_one_would(
+    stage: Stage, postgres: PostgresServer, folder: Path
+) -> None:
+    url = postgres.new_database()
+    async with (
+        running_bot(stage, url, checklists=folder) as one,
+        running_bot(stage, url, checklists=folder) as other,
+    ):
+        for user in (ANA, BEN):
+            await opens(stage, user)
+            await stage.until(lambda user=user: stage.home_says(user, "No deployment is running"))
+        deployment = await started(one, stage)
+        assert await other.settle()
+        before = len(await stage.traffic("views.publish"))
+        await give(one, deployment, BEN, 0)
+        for user in (ANA, BEN):
+            await stage.until(lambda user=user: stage.home_says(user, "0* of 5"))
+        await stage.until(lambda: stage.home_says(BEN, "Your open items (1)"))
+        await stage.until(lambda: _pinned(stage))
+        assert await one.settle()
+        assert await other.settle()
+        # The item, and the message that tells Ben of it: two changes of two homes at the most.
+        assert len(await stage.traffic("views.publish")) - before <= 6
+        assert len(await stage.traffic("pins.add")) == 1
 
 
 async def test_the_messages_tab_draws_no_home(bot: Application, stage: Stage) -> None:
