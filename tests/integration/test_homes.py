@@ -127,6 +127,33 @@ async def test_what_is_given_to_a_group_is_its_members(bot: Application, stage: 
     await stage.until(lambda: stage.home_says(CARLA, "Nothing waits for you", "storefront v1.4.2"))
 
 
+async def test_a_tick_on_a_stale_home_is_answered_in_a_form_and_taken_off_the_screen(
+    bot: Application, stage: Stage
+) -> None:
+    deployment = await started(bot, stage)
+    await give(bot, deployment, BEN, 0)
+    await opens(stage, BEN)
+    stale = await stage.until(lambda: stage.home_says(BEN, "Your open items (1)"))
+    await stage.ana.types("/deploy abort enough")
+    await stage.until(lambda: stage.home_says(BEN, "Nothing waits for you"))
+    before = len(await stage.traffic("views.publish"))
+    await stage.ben.ticks_at_home(stale, "Say hello")
+    form = await stage.until(lambda: _form(stage, BEN, "Deploybot"))
+    assert "storefront-1 is aborted already" in str(form["blocks"])
+
+    async def drawn_again() -> bool:
+        return len(await stage.traffic("views.publish")) > before
+
+    await stage.until(drawn_again)
+
+
+async def test_a_group_slack_does_not_tell_of_is_named(bot: Application, stage: Stage) -> None:
+    deployment = await started(bot, stage)
+    await give(bot, deployment, "S0NOBODY000", 0)
+    await opens(stage, BEN)
+    await stage.until(lambda: stage.home_says(BEN, "<!subteam^S0NOBODY000>", "may be missing here"))
+
+
 async def test_mine_lists_the_same_in_a_channel_and_in_a_thread(bot: Application, stage: Stage) -> None:
     deployment = await started(bot, stage)
     await stage.ben.types("/deploy mine")
