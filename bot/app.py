@@ -18,6 +18,10 @@ from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
 from bot.domain.errors import DeploybotError, GroupUnknown
 from bot.scheduling import scheduler
+from bot.services.ci import CiDesk
+from bot.services.destinations import Destinations, destinations
+from bot.services.github import GitHubDesk
+from bot.services.outgoing import GIVEN_UP_SHOWN, Outbox
 from bot.services.planning import SidecarRulebook, SidecarSchedule
 from bot.services.ports import Clock, Ports, SystemClock, Watching
 from bot.services.receiving import receive
@@ -44,13 +48,15 @@ from bot.slack.inflight import InFlight
 from bot.slack.item_conversation import ItemConversation
 from bot.slack.item_listeners import ItemListeners
 from bot.slack.listeners import Listeners
+from bot.slack.premises import SlackPremises
 from bot.slack.publisher import Publisher
 from bot.slack.reminder_listeners import ReminderListeners
 from bot.slack.shortcut_listeners import ShortcutListeners
-from bot.storage import migrating, posts
+from bot.storage import migrating, outbound, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
-from bot.web import Hooks, WebServer, application
+from bot.storage.outbound import Figures
+from bot.web import CiHooks, Hooks, WebServer, application
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +108,7 @@ def make_ports(
     )
     ports = Ports(
         database=Database(settings.database_url),
-        deployments=Deployments(),
+        deployments=Deployments([announced_to(settings).hear]),
         clock=clock,
         library=library,
         layout=MessageLayout(),
@@ -114,6 +120,16 @@ def make_ports(
         groups=_LateGroups(),
     )
     return ports, bell
+
+
+def announced_to(settings: Settings) -> Destinations:
+    """Where facts are announced outside. Raises DestinationsUnusable."""
+    return destinations(
+        urls=settings.webhook_urls.get_secret_value(),
+        secret=settings.webhook_secret.get_secret_value().strip(),
+        github_token=settings.github_deployments_token.get_secret_value().strip(),
+        github_api=settings.github_api_url,
+    )
 
 
 #: The checklists that come with the bot.
@@ -150,9 +166,10 @@ class Application:
         self._homes: Homes | None = None
         self._runner: CheckRunner | None = None
         self._web: WebServer | None = None
+        self._outbox: Outbox | None = None
         self._watches = WatchRunner(self.ports)
         self._reminders = Reminders(self.ports)
-        self._scheduler = scheduler(self.ports, self._watches, self._reminders)
+        self._scheduler = scheduler(self.ports, self._watches, self._reminders, wake=self._send_out)
         self._identity: Identity | None = None
         self._slack_problem = "not started yet"
         #: The port that is listened on, once started.
@@ -166,6 +183,7 @@ class Application:
         """
         settings = self.settings
         self.ports.verifier.validate()
+        self.ports.library.routing()
         await migrating.upgrade(self.ports.database)
         timeout = aiohttp.ClientTimeout(total=CALL_S, connect=3)
         self._session = aiohttp.ClientSession(timeout=timeout)
@@ -233,11 +251,21 @@ class Application:
         await self._runner.start()
         await self._watches.start()
         await self._reminders.start()
+        self._outbox = Outbox(self.ports, announced_to(settings), link=gateway.link)
+        await self._outbox.start()
+        ci_desk = CiDesk(self.ports, SlackPremises(gateway, self._identity))
         web_app = application(
             readiness=self.readiness,
             bolt=None if settings.socket_mode else bolt,
             hooks=Hooks(
                 token=settings.hook_token.get_secret_value().strip(), receive=partial(receive, self.ports)
+            ),
+            ci=CiHooks(
+                ports=self.ports,
+                token=settings.hook_token.get_secret_value().strip(),
+                github_secret=settings.github_webhook_secret.get_secret_value().strip(),
+                ci=ci_desk,
+                github=GitHubDesk(self.ports, ci_desk),
             ),
         )
         self._web = WebServer(web_app, host=settings.host, port=settings.port)
@@ -263,6 +291,10 @@ class Application:
         except DeploybotError as error:
             log.error("%s", error)
 
+    async def _send_out(self) -> None:
+        if self._outbox is not None:
+            await self._outbox.wake()
+
     async def stop(self) -> None:
         """Finish what people asked for, send what is being sent, and close."""
         if self._scheduler.running:
@@ -276,6 +308,8 @@ class Application:
         if self._runner is not None:
             await self._runner.stop()
         await self._watches.stop()
+        if self._outbox is not None:
+            await self._outbox.stop()
         if self._publisher is not None:
             await self._publisher.stop(within=DRAIN_S / 2)
         if self._homes is not None:
@@ -301,9 +335,11 @@ class Application:
         if not connected and self._socket is not None:
             problems.append(f"Slack: {self._socket.problem or 'the connection was lost'}")
         waiting, oldest, trouble = 0, None, None
+        outside: Figures | None = None
         try:
             async with asyncio.timeout(2), self.ports.database.read() as tx:
                 backlog = await posts.backlog(tx)
+                outside = await outbound.figures(tx, since=now - GIVEN_UP_SHOWN)
             waiting, oldest, trouble = backlog.waiting, backlog.oldest, backlog.problem
             database = "ok"
         except (DeploybotError, TimeoutError) as error:
@@ -324,6 +360,15 @@ class Application:
             },
             "database": database,
             "backlog": {"posts": waiting, "oldest_seconds": round(age, 1), "problem": trouble},
+            # Other systems that are away are no reason not to use the bot.
+            "outbound": None
+            if outside is None
+            else {
+                "waiting": outside.waiting,
+                "oldest_at": _iso(outside.oldest),
+                "given_up": outside.given_up,
+                "problem": outside.problem,
+            },
         }
 
 

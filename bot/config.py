@@ -42,6 +42,18 @@ class Settings(BaseSettings):
     port: int = Field(default=3000, alias="PORT", ge=0, le=65535)
     #: What other systems authenticate with when they post alerts to `/hooks/…`; without it they cannot.
     hook_token: SecretStr = Field(default=SecretStr(""), alias="DEPLOYBOT_HOOK_TOKEN")
+    #: What GitHub signs its webhooks with; without it they are off.
+    github_webhook_secret: SecretStr = Field(default=SecretStr(""), alias="DEPLOYBOT_GITHUB_WEBHOOK_SECRET")
+    #: May write deployment statuses (fine-grained: Deployments, read and write); without it none are written.
+    github_deployments_token: SecretStr = Field(
+        default=SecretStr(""), alias="DEPLOYBOT_GITHUB_DEPLOYMENTS_TOKEN"
+    )
+    #: GitHub's REST API, where it is not github.com.
+    github_api_url: str = Field(default="https://api.github.com", alias="DEPLOYBOT_GITHUB_API_URL")
+    #: Addresses that are told what happens, apart by commas or spaces: they may hold tokens.
+    webhook_urls: SecretStr = Field(default=SecretStr(""), alias="DEPLOYBOT_WEBHOOK_URLS")
+    #: `whsec_…`: what those are signed with.
+    webhook_secret: SecretStr = Field(default=SecretStr(""), alias="DEPLOYBOT_WEBHOOK_SECRET")
     #: How much is logged.
     log_level: str = Field(default="INFO", alias="LOG_LEVEL", pattern=r"^(DEBUG|INFO|WARNING|ERROR)$")
 
@@ -58,6 +70,9 @@ class Settings(BaseSettings):
             "slack_app_token": self.slack_app_token,
             "slack_signing_secret": self.slack_signing_secret,
             "hook_token": self.hook_token,
+            "github_webhook_secret": self.github_webhook_secret,
+            "github_deployments_token": self.github_deployments_token,
+            "webhook_secret": self.webhook_secret,
         }
         revealed = {name: value.get_secret_value() for name, value in own.items()}
         password = unquote(urlsplit(self.database_url).password or "")

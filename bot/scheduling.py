@@ -16,13 +16,15 @@ from bot.services import alerting
 from bot.services.ports import Ports
 from bot.services.reminding import Reminders
 from bot.services.watching import WatchRunner
-from bot.storage import clicks, deliveries, homes, samples
+from bot.storage import clicks, deliveries, homes, hook_requests, outbound, samples
 
 log = logging.getLogger(__name__)
 
 #: Slack redelivers within minutes (Slack docs: Events API), a stale screen can be a weekend old.
 KEEP_DELIVERIES = timedelta(days=7)
 KEEP_CLICKS = timedelta(days=30)
+#: What other systems were told, for whoever asks what became of it.
+KEEP_OUTBOUND = timedelta(days=30)
 #: Charts of a deployment can be drawn for so long; what followed from the samples stays in the history.
 KEEP_SAMPLES = timedelta(days=90)
 #: Who opened their App Home is known for so long; it is kept up to date for a day.
@@ -37,13 +39,23 @@ ESCALATE_EVERY_S = 3
 WATCH_EVERY_S = 1.0
 
 
+#: How often what other systems are to be told is looked through, in seconds.
+SEND_EVERY_S = 1.0
+
+
 #: Looks for due reminders at least this often, in seconds: deployments that were deployed meanwhile, clocks
 #: that were moved and what other processes added show up without a word.
 REMIND_EVERY_S = 3
 
 
-def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> AsyncIOScheduler:
-    """A scheduler with the standing jobs, not started yet."""
+def scheduler(
+    ports: Ports,
+    watches: WatchRunner,
+    reminders: Reminders,
+    *,
+    wake: Callable[[], Awaitable[None]] | None = None,
+) -> AsyncIOScheduler:
+    """A scheduler with the standing jobs, not started yet; `wake` sends what goes to other systems."""
     made = AsyncIOScheduler(timezone="UTC")
     made.add_job(
         _stoppable(watches.wake),
@@ -86,6 +98,16 @@ def scheduler(ports: Ports, watches: WatchRunner, reminders: Reminders) -> Async
         max_instances=1,
         coalesce=True,
     )
+    if wake is not None:
+        made.add_job(
+            _stoppable(wake),
+            "interval",
+            seconds=SEND_EVERY_S,
+            id="outbound",
+            max_instances=2,
+            coalesce=True,
+            misfire_grace_time=None,
+        )
     return made
 
 
@@ -129,5 +151,7 @@ async def prune(ports: Ports) -> None:
             await clicks.prune(tx, before=now - KEEP_CLICKS)
             await samples.prune(tx, before=now - KEEP_SAMPLES)
             await homes.prune(tx, before=now - KEEP_HOMES)
+            await hook_requests.prune(tx, before=now - KEEP_DELIVERIES)
+            await outbound.prune(tx, before=now - KEEP_OUTBOUND)
     except DeploybotError as error:
         log.warning("pruning waits for the next time: %s", error)

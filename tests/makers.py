@@ -17,6 +17,7 @@ from bot.domain.conduct import Conduct
 from bot.domain.deployment import Deployment
 from bot.domain.errors import ChecklistUnusable, Finding, GroupUnknown, NoHistory
 from bot.domain.reminding import ReminderPlan
+from bot.domain.routing import Routing
 from bot.domain.signals import Measured, Signal, WatchPlan
 from bot.services import starting
 from bot.services.ports import Clock, Deeds, Layout, Ports, Watching
@@ -54,8 +55,9 @@ class ManualClock:
 class ListedLibrary:
     """Checklists kept in memory."""
 
-    def __init__(self, **checklists: Checklist) -> None:
+    def __init__(self, routing: Routing | None = None, **checklists: Checklist) -> None:
         self._checklists = checklists
+        self._routing = routing or Routing()
 
     def names(self) -> tuple[str, ...]:
         """In the order given."""
@@ -68,6 +70,10 @@ class ListedLibrary:
                 name, (Finding(line=0, message="there is no such checklist", fatal=True),)
             )
         return self._checklists[name]
+
+    def routing(self) -> Routing:
+        """As given."""
+        return self._routing
 
     def fill(self, checklist: Checklist, variables: dict[str, str]) -> Checklist:
         """As it is."""

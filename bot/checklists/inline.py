@@ -11,6 +11,7 @@ from typing import Any
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import normalizeReference
 from markdown_it.token import Token
+from mdit_py_plugins.front_matter import front_matter_plugin
 
 #: Tags that only format; anything else in angle brackets is the author's text, e.g. `<service>`.
 FORMATTING = frozenset(
@@ -58,6 +59,7 @@ _KEY = re.compile(r"<!--\s*id:\s*([^\s>]+)\s*-->")
 def parser() -> MarkdownIt:
     """CommonMark with GFM's tables and strikethrough. Links are taken as written, whatever their scheme."""
     markdown = MarkdownIt("commonmark", {"linkify": False}).enable(["table", "strikethrough"])
+    markdown.use(front_matter_plugin)
     markdown.validateLink = lambda url: True  # type: ignore[method-assign]
     return markdown
 

@@ -6,11 +6,16 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from bot.checklists.including import includes_something
+from bot.checklists.merging import merged
 from bot.checklists.reading import read
+from bot.checklists.services import NAME as SERVICES
+from bot.checklists.services import read_services
 from bot.checklists.sidecar import SidecarFile, read_sidecar
 from bot.checklists.variables import fill
 from bot.domain.checklist import Checklist
 from bot.domain.errors import ChecklistUnusable, Finding
+from bot.domain.routing import Routing
 
 SUFFIXES = (".md", ".markdown")
 
@@ -18,8 +23,11 @@ SUFFIXES = (".md", ".markdown")
 class ChecklistLibrary:
     """Looks into folders, the first one first; a name is a file's name without its ending."""
 
-    def __init__(self, folders: Iterable[Path]) -> None:
+    def __init__(self, folders: Iterable[Path], *, includes: Iterable[Path] = ()) -> None:
+        """`includes`: where else files to include may be; their checklists are not offered."""
         self._folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
+        self._includes = (*self._folders, *includes)
+        self._routing: tuple[tuple[Path, tuple[int, int]], Routing] | None = None
         self._sidecars: dict[Path, tuple[tuple[int, int], SidecarFile]] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -31,7 +39,7 @@ class ChecklistLibrary:
 
         Raises ChecklistUnusable, which names what there is, for one that is missing.
         """
-        return read(self.path(name)).checklist
+        return read(self.path(name), self._includes).checklist
 
     def path(self, name: str) -> Path:
         """The file of the checklist of that name. Raises ChecklistUnusable."""
@@ -44,24 +52,58 @@ class ChecklistLibrary:
 
     def sidecar_path(self, name: str) -> Path | None:
         """Where the checks of that checklist are; None where it has none. Raises ChecklistUnusable."""
+        return _beside(self.path(name))
+
+    def sidecar_paths(self, name: str) -> tuple[Path, ...]:
+        """Every file that holds checks of that checklist: its own, and those of what it includes.
+
+        Raises ChecklistUnusable.
+        """
         path = self.path(name)
-        beside = (path.with_suffix(ending) for ending in (".yaml", ".yml"))
-        return next((sidecar for sidecar in beside if sidecar.is_file()), None)
+        imported = read(path, self._includes).imported if _may_include(path) else ()
+        found = [_beside(path), *(_beside(one.path) for one in imported)]
+        return tuple(one for one in found if one is not None)
 
     def sidecar(self, name: str) -> SidecarFile | None:
         """The checks that belong to the checklist of that name; None where it has none.
 
         Raises ChecklistUnusable for a checklist that is missing, SidecarUnusable.
         """
-        found = self.sidecar_path(name)
-        if found is None:
-            return None
+        path = self.path(name)
+        beside = _beside(path)
+        own = None if beside is None else self._read(beside)
+        if not _may_include(path):
+            return own
+        parsed = read(path, self._includes)
+        included = [
+            (one, self._read(other))
+            for one in parsed.imported
+            if (other := _beside(one.path)) is not None and other != beside
+        ]
+        return merged(own, included, path=path, checklist=parsed.checklist) if included else own
+
+    def _read(self, found: Path) -> SidecarFile:
         # Reading one takes a good part of a second, and people wait for the start of a deployment.
         status = found.stat()
         stamp = (status.st_mtime_ns, status.st_size)
         if self._sidecars.get(found, (None, None))[0] != stamp:
             self._sidecars[found] = (stamp, read_sidecar(found))
         return self._sidecars[found][1]
+
+    def routing(self) -> Routing:
+        """Which service goes by which checklist; no rules where there is no services.yaml.
+
+        Raises ServicesUnusable.
+        """
+        for folder in self._folders:
+            path = folder / SERVICES
+            if path.is_file():
+                status = path.stat()
+                stamp = (status.st_mtime_ns, status.st_size)
+                if self._routing is None or self._routing[0] != (path, stamp):
+                    self._routing = ((path, stamp), read_services(path, self.names()))
+                return self._routing[1]
+        return Routing()
 
     def fill(self, checklist: Checklist, variables: dict[str, str]) -> Checklist:
         """The checklist with its variables filled in. Raises ChecklistUnusable."""
@@ -78,6 +120,20 @@ class ChecklistLibrary:
                 if path.suffix.casefold() in SUFFIXES and path.is_file() and not path.name.startswith("."):
                     found.setdefault(path.stem, path)
         return found
+
+
+def _beside(path: Path) -> Path | None:
+    """The sidecar of a Markdown file."""
+    beside = (path.with_suffix(ending) for ending in (".yaml", ".yml"))
+    return next((sidecar for sidecar in beside if sidecar.is_file()), None)
+
+
+def _may_include(path: Path) -> bool:
+    """Whether it is worth reading for includes; a file nobody can read has none."""
+    try:
+        return includes_something(path.read_text("utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _missing(name: str, files: dict[str, Path]) -> str:

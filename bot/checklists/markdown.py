@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any
 
 from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
-from mdit_py_plugins.front_matter import front_matter_plugin
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -50,26 +50,30 @@ class _Place(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What a checklist includes of another file."""
+
+    path: Path
+    #: Keys in this checklist by the items' keys in the other one.
+    keys: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parsed:
     """A checklist with what was noticed on the way."""
 
     checklist: Checklist
     findings: tuple[Finding, ...] = ()
+    #: What came from other files, one each.
+    imported: tuple[Imported, ...] = ()
 
 
 def parse(text: str, *, name: str) -> Parsed:
     """The checklist a Markdown text holds. Never raises: what cannot be used is in the findings."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     environment: dict[str, Any] = {}
-    markdown = parser()
-    tokens = _with_front_matter(markdown).parse(text, environment)
+    tokens = parser().parse(text, environment)
     return _Reader(name, tokens, environment.get("references", {})).read()
-
-
-def _with_front_matter(markdown: Any) -> Any:
-    if "front_matter" not in markdown.block.ruler.get_all_rules():
-        markdown.use(front_matter_plugin)
-    return markdown
 
 
 @dataclass

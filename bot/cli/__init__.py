@@ -19,6 +19,7 @@ from bot.cli import (
     migrate,
     serve,
     verify,
+    webhooks,
 )
 from bot.domain.errors import DeploybotError, SidecarUnusable
 
@@ -41,6 +42,7 @@ app.command("manifest")(manifest.print_manifest)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
 app.command("migrate")(migrate.migrate)
+app.command("webhook-schema")(webhooks.schema)
 
 
 @app.command("version")

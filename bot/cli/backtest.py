@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bot.cli import rehearsal
 from bot.domain.errors import SamplesUnusable
-from bot.services.starting import DEFAULT_CHECKLIST
+from bot.domain.routing import DEFAULT_CHECKLIST
 from bot.watch.backtest import Figure, Replayed, Totals, replay_all, totals
 from bot.watch.history import Deploy, read
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
+from bot.app import SHIPPED_CHECKLISTS
 from bot.checklists.library import SUFFIXES
 from bot.checklists.outline import findings, outline
 from bot.checklists.reading import read
@@ -68,9 +69,12 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _look_at(path: Path) -> tuple[Checklist | None, tuple[Finding, ...]]:
     try:
-        parsed = read(path)
+        parsed = read(path, [SHIPPED_CHECKLISTS])
     except ChecklistUnusable as error:
-        return None, error.findings
+        if error.path == str(path):
+            return None, error.findings
+        # In a file that this one includes.
+        return None, (Finding(line=0, message=str(error), fatal=True),)
     return parsed.checklist, findings(parsed)
 
 

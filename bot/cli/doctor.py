@@ -13,15 +13,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from bot.app import make_ports
+from bot.app import announced_to, make_ports
 from bot.cli import settings as cli_settings
 from bot.cli.serve import missing_settings, run
 from bot.config import Settings
-from bot.domain.errors import DeploybotError, SidecarUnusable
+from bot.domain.errors import DeploybotError, DestinationsUnusable, SidecarUnusable
+from bot.services.outgoing import GIVEN_UP_SHOWN
 from bot.services.ports import Ports
 from bot.slack.gateway import CALL_S, Gateway, SlackFailure, web_client
 from bot.slack.manifest import OPTIONAL_SCOPES, SCOPES
-from bot.storage import migrating
+from bot.storage import migrating, outbound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,8 @@ async def diagnose(settings: Settings, channel: str = "") -> AsyncIterator[Diagn
         yield Diagnosis(what="Settings", fine=False, said=sentence)
     try:
         ports, _ = make_ports(settings)
+    except DestinationsUnusable as error:
+        yield Diagnosis(what="Other systems", fine=False, said=str(error))
     except DeploybotError as error:
         yield Diagnosis(what="Database", fine=False, said=str(error))
     else:
@@ -66,6 +69,8 @@ async def diagnose(settings: Settings, channel: str = "") -> AsyncIterator[Diagn
             yield await _database(ports)
             yield _checklists(ports)
             yield await _checks(ports)
+            yield _services(ports)
+            yield await _outside(settings, ports)
         finally:
             await ports.database.close()
     token = settings.slack_bot_token.get_secret_value()
@@ -126,6 +131,36 @@ async def _checks(ports: Ports) -> Diagnosis:
                 hint = "" if ready == len(checked) else f" (`deploybot checklist explain {name}` says more)"
                 said.append(f"{name}: {ready} of {len(checked)} are set up in production{hint}")
     return Diagnosis(what="Checks", fine=fine, said="; ".join(said) or "no checklist has any")
+
+
+def _services(ports: Ports) -> Diagnosis:
+    """Whether services.yaml can be used."""
+    try:
+        routing = ports.library.routing()
+    except DeploybotError as error:
+        return Diagnosis(what="Services", fine=False, said=str(error))
+    said = f"{len(routing.services)} rules for services, {len(routing.github)} for GitHub's deployments"
+    return Diagnosis(what="Services", fine=True, said=said)
+
+
+async def _outside(settings: Settings, ports: Ports) -> Diagnosis:
+    """Who is told what happens, and whether they could be."""
+    told = announced_to(settings)
+    places = [f"{len(told.webhooks)} webhooks"] if told.webhooks else []
+    places += ["GitHub's deployments"] if told.github_token else []
+    if not places:
+        return Diagnosis(what="Other systems", fine=True, said="nobody is told (DEPLOYBOT_WEBHOOK_URLS)")
+    try:
+        async with ports.database.read() as tx:
+            figures = await outbound.figures(tx, since=ports.clock.now() - GIVEN_UP_SHOWN)
+    except DeploybotError as error:
+        return Diagnosis(what="Other systems", fine=None, said=str(error))
+    said = (
+        f"{' and '.join(places)} are told; {figures.waiting} messages wait, {figures.given_up} were given up"
+    )
+    if figures.problem:
+        said += f" within {GIVEN_UP_SHOWN.days} days ({figures.problem})"
+    return Diagnosis(what="Other systems", fine=not figures.given_up, said=said)
 
 
 async def _slack(gateway: Gateway, settings: Settings, channel: str) -> AsyncIterator[Diagnosis]:

@@ -13,5 +13,5 @@ def library_for(word: str, settings: Settings) -> tuple[ChecklistLibrary, str]:
     """The library to look into, and the checklist's name there."""
     path = Path(word)
     if path.suffix.casefold() in (*SUFFIXES, ".yaml", ".yml"):
-        return ChecklistLibrary([path.parent]), path.stem
+        return ChecklistLibrary([path.parent], includes=[SHIPPED_CHECKLISTS]), path.stem
     return ChecklistLibrary([settings.checklists, SHIPPED_CHECKLISTS]), word

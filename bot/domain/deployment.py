@@ -227,14 +227,19 @@ def started(
     checklist: Checklist,
     bindings: Mapping[int, Bound] | None = None,
     conduct: Conduct | None = None,
+    by: str = "",
     at: datetime,
 ) -> Fact:
-    """The first fact of a deployment; it carries the checklist's copy, which items have checks, the rules."""
+    """The first fact of a deployment; it carries the checklist's copy, which items have checks, the rules.
+
+    `by` is who started it where that was not the lead: CI.
+    """
     return Fact(
         kind="deployment.started",
-        actor=lead,
+        actor=by or lead,
         at=at,
         data={
+            **({"lead": lead} if by else {}),
             "name": name,
             "service": target.service,
             "version": target.version,
@@ -402,7 +407,7 @@ def _begin(event: Event) -> Deployment:
         target=Target(service=data["service"], version=data["version"], environment=data["environment"]),
         team=data["team"],
         channel=data["channel"],
-        lead=fact.actor,
+        lead=data.get("lead", fact.actor),
         timezone=data["timezone"],
         checklist_name=data["checklist_name"],
         checklist=checklist_from_json(data["checklist"]),

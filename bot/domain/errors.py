@@ -540,12 +540,76 @@ class StorageFailed(DeploybotError):
 
 
 class InboundUnusable(DeploybotError):
-    """An alert of another system in the wrong form; the first problem is told, all are kept."""
+    """What another system sent is in the wrong form; the first problem is told, all are kept."""
 
-    def __init__(self, problems: tuple[str, ...], *, advice: str) -> None:
+    def __init__(self, problems: tuple[str, ...], *, advice: str, what: str = "alert") -> None:
         self.problems = problems
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(f"This alert can't be used: {problems[0]}{more}. {advice}.")
+        super().__init__(f"This {what} can't be used: {problems[0]}{more}. {advice}.")
+
+
+class HookKeyReused(DeploybotError):
+    """An idempotency key that stands for another request already."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for a request with another body. Send each new request with a key "
+            "of its own, e.g. the run's id and the name of the step."
+        )
+
+
+class HookInFlight(DeploybotError):
+    """The same request a second time while the first is being answered."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A request with this Idempotency-Key is being answered right now. Send it again in a few "
+            "seconds; the answer will be the same."
+        )
+
+
+class NobodyLeads(DeploybotError):
+    """A deployment without a person."""
+
+    def __init__(self, lead: str = "") -> None:
+        wrong = f"“{lead[:40]}” is nobody in this workspace who could lead a deployment" if lead else ""
+        super().__init__(
+            f"{wrong or 'A deployment needs a person who leads it'}: send their Slack id as “lead” (U…, "
+            "“Copy member ID” in their profile), or name them in checklists/services.yaml."
+        )
+
+
+class NoneOpen(DeploybotError):
+    """Nothing is being deployed there."""
+
+    def __init__(self, service: str, environment: str) -> None:
+        super().__init__(
+            f"No deployment of {service} to {environment} is open: start one with “action”: “start”."
+        )
+
+
+class WrongWorkspace(DeploybotError):
+    """Another workspace than the one the bot is in."""
+
+    def __init__(self, team: str) -> None:
+        super().__init__(f"The bot is not in the workspace {team[:40]}: leave “team” out, or send its own.")
+
+
+class ServicesUnusable(DeploybotError):
+    """A services.yaml that cannot be used as it is; every problem is named at once."""
+
+    def __init__(self, path: str, problems: tuple[str, ...]) -> None:
+        self.path = path
+        self.problems = problems
+        super().__init__(f"{path}: {'; '.join(problems)}")
+
+
+class DestinationsUnusable(DeploybotError):
+    """Settings of what is sent out that do not fit together; every problem is named at once."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        self.problems = problems
+        super().__init__(" ".join(problems))
 
 
 class BotNotInChannel(DeploybotError):

@@ -18,6 +18,8 @@ GENESIS = "0" * 64
 
 #: The actor of what the bot did by itself.
 BOT = "bot"
+#: The actor of what CI did or said: a system, never one of its users.
+CI = "ci"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,7 @@ class Fact:
 
     #: What happened, e.g. `item.ticked`.
     kind: str
-    #: Slack user id, or `bot`.
+    #: Slack user id, `bot` or `ci`.
     actor: str
     #: When it was done (not when it was stored), in UTC.
     at: datetime

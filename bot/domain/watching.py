@@ -49,7 +49,7 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """When the change was live: Go, or the tick of the item that says so, whichever came first."""
+    """When the change was live: Go, the tick of the item that says so, or CI's word, whichever came first."""
 
     by: str
     at: datetime
@@ -192,6 +192,8 @@ def aftermath_after(state: Aftermath, event: Event) -> Aftermath:
     fact, data = event.fact, event.fact.data
     match fact.kind:
         case "deployment.go" if state.deployed is None:
+            return replace(state, deployed=Deployed(by=fact.actor, at=fact.at, seq=event.seq))
+        case "deployment.reported" if state.deployed is None and data["state"] == "deployed":
             return replace(state, deployed=Deployed(by=fact.actor, at=fact.at, seq=event.seq))
         case "item.ticked" | "item.overruled" if not data.get("moot"):
             return _ticked(state, data["item"], event)

@@ -13,6 +13,7 @@ from bot.domain.conduct import Conduct
 from bot.domain.deployment import Deployment
 from bot.domain.post import PlannedPost
 from bot.domain.reminding import ReminderPlan
+from bot.domain.routing import Routing
 from bot.domain.signals import Measured, Signal, WatchPlan
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -56,6 +57,9 @@ class Library(Protocol):
 
     def load(self, name: str) -> Checklist:
         """The checklist of that name. Raises ChecklistUnusable."""
+
+    def routing(self) -> Routing:
+        """Which service goes by which checklist, as services.yaml says now. Raises ServicesUnusable."""
 
     def fill(self, checklist: Checklist, variables: dict[str, str]) -> Checklist:
         """The checklist with its variables filled in. Raises ChecklistUnusable."""

@@ -14,13 +14,11 @@ from bot.domain.checklist import Checklist
 from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment, Target, checked_target, slug, started
 from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding
+from bot.domain.routing import DEFAULT_CHECKLIST
 from bot.domain.verification import Bound
 from bot.services import permitting
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts, watches
-
-#: The checklist used where none is named.
-DEFAULT_CHECKLIST = "production"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +28,7 @@ class StartRequest:
     service: str
     version: str
     environment: str
+    #: Empty for what services.yaml says of the service, or `production`.
     checklist: str
     team: str
     channel: str
@@ -37,16 +36,19 @@ class StartRequest:
     timezone: str
     #: Stable name of the Slack delivery: the same one twice starts one deployment.
     delivery: str
+    #: Who starts it where that is not the lead: `ci`.
+    by: str = ""
 
 
 async def start(ports: Ports, request: StartRequest) -> Deployment:
     """Start a deployment, or return the one this delivery started before.
 
-    Raises InvalidName, ChecklistUnusable, SidecarUnusable, AlreadyDeploying, NotPermitted,
+    Raises InvalidName, ChecklistUnusable, SidecarUnusable, ServicesUnusable, AlreadyDeploying, NotPermitted,
     GroupUnknown, StorageBusy, StorageFailed.
     """
     target = checked_target(request.service, request.version, request.environment)
-    checklist = ports.library.load(request.checklist)
+    name = request.checklist or checklist_for(ports, target.service, target.environment)
+    checklist = ports.library.load(name)
     variables = {
         "service": target.service,
         "version": target.version,
@@ -57,10 +59,10 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         nothing = Finding(
             line=0, message="it holds no boxes to tick: write items as `- [ ] text`", fatal=True
         )
-        raise ChecklistUnusable(request.checklist, (nothing,))
-    bindings = await ports.verifier.bindings(request.checklist, **variables)
-    plan = await ports.watching.plan(request.checklist, **variables)
-    conduct = await ports.rulebook.conduct(request.checklist, **variables)
+        raise ChecklistUnusable(name, (nothing,))
+    bindings = await ports.verifier.bindings(name, **variables)
+    plan = await ports.watching.plan(name, **variables)
+    conduct = await ports.rulebook.conduct(name, **variables)
     await permitting.require_in(
         ports, conduct, Permission.START, user=request.lead, team=request.team, channel=request.channel
     )
@@ -72,9 +74,10 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         channel=request.channel,
         lead=request.lead,
         timezone=request.timezone,
-        checklist_name=request.checklist,
+        checklist_name=name,
         checklist=checklist,
         bindings=_ready(checklist, bindings),
+        by=request.by,
         conduct=conduct,
         at=now,
     )
@@ -92,8 +95,8 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
                 raise held_by(holder)
             placeholder = uuid.uuid4().hex
             deployment_id = await ports.deployments.create(tx, begin(name=placeholder))
-            name = f"{slug(target.service)}-{deployment_id}"
-            state = await ports.deployments.begin(tx, deployment_id, begin(name=name))
+            called = f"{slug(target.service)}-{deployment_id}"
+            state = await ports.deployments.begin(tx, deployment_id, begin(name=called))
             await posts.add(
                 tx, ports.layout.plan(state), deployment_id=state.id, channel=state.channel, at=now
             )
@@ -105,6 +108,11 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
         return await _after_a_race(ports, request, target)
     ports.bell.ring()
     return state
+
+
+def checklist_for(ports: Ports, service: str, environment: str) -> str:
+    """The checklist of a service where nobody names one. Raises ServicesUnusable."""
+    return ports.library.routing().of(service, environment).checklist or DEFAULT_CHECKLIST
 
 
 def _ready(checklist: Checklist, bindings: Mapping[str, Binding]) -> dict[int, Bound]:

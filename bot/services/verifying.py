@@ -41,8 +41,8 @@ class SidecarLibrary(Protocol):
     def load(self, name: str) -> Checklist:
         """The checklist of that name."""
 
-    def sidecar_path(self, name: str) -> Path | None:
-        """Where its checks are, or None."""
+    def sidecar_paths(self, name: str) -> tuple[Path, ...]:
+        """Where its checks are, those of what it includes among them."""
 
     def sidecar(self, name: str) -> SidecarFile | None:
         """Its checks, or None."""
@@ -102,9 +102,9 @@ class SidecarVerifier:
 
     def digest(self, checklist: str) -> str:
         """Changes with the checklist's sidecar; empty without one."""
-        path = self._library.sidecar_path(checklist)
         try:
-            return "" if path is None else str(path.stat().st_mtime_ns)
+            paths = self._library.sidecar_paths(checklist)
+            return " ".join(str(path.stat().st_mtime_ns) for path in paths)
         except OSError:
             return ""
 
@@ -126,10 +126,11 @@ class SidecarVerifier:
                 await asyncio.to_thread(self._validate, name)
 
     def _idle(self, name: str) -> bool:
-        path = self._library.sidecar_path(name)
-        if path is None or self._shipped is None or path.parent != self._shipped:
+        paths = self._library.sidecar_paths(name)
+        if not paths or self._shipped is None or any(path.parent != self._shipped for path in paths):
             return False
-        variables = re.findall(r"\benv: *([A-Za-z_]\w*)", path.read_text("utf-8"))
+        text = "\n".join(path.read_text("utf-8") for path in paths)
+        variables = re.findall(r"\benv: *([A-Za-z_]\w*)", text)
         return not any(self._process.get(variable) for variable in variables)
 
     def _validate(self, name: str) -> None:

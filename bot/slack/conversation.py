@@ -17,11 +17,12 @@ from bot.domain.errors import (
     WhenMissing,
     WhenNotUnderstood,
 )
+from bot.domain.localtime import Reader
 from bot.domain.reminding import read_when
 from bot.domain.verification import Purpose
 from bot.services import announcing, checking, ending, finding, settling, starting
 from bot.services.ports import Ports
-from bot.services.starting import DEFAULT_CHECKLIST, StartRequest
+from bot.services.starting import StartRequest, checklist_for
 from bot.slack import commands
 from bot.slack.blocks import card, modals, words
 from bot.slack.blocks.words import Block
@@ -162,7 +163,7 @@ class Conversation:
             service=start.service,
             version=start.version,
             environment=start.environment,
-            checklist=start.checklist or DEFAULT_CHECKLIST,
+            checklist=start.checklist,
             team=asked.team,
             channel=asked.channel,
             user=asked.user,
@@ -188,7 +189,9 @@ class Conversation:
                 "environment": start.environment,
             }
             names = self._ports.library.names()
-            checklist = start.checklist or DEFAULT_CHECKLIST
+            checklist = start.checklist or checklist_for(self._ports, start.service, start.environment)
+            if not start.checklist and not start.service and self._ports.library.routing().services:
+                names, checklist = (modals.BY_SERVICE, *names), modals.BY_SERVICE
             if not names:
                 self._ports.library.load(checklist)
             return Answer(
@@ -379,7 +382,7 @@ class Conversation:
             user=asked.user,
             delivery=asked.delivery,
         )
-        return told_of_reminder(added)
+        return told_of_reminder(added, person.reader)
 
     async def _tell(self, asked: Asked, tell: commands.Tell) -> Answer:
         found = await self._meaning.meant(asked)
@@ -423,8 +426,8 @@ def told_of_checks(asked: checking.Asked) -> Answer:
     return Answer(text=escape(said))
 
 
-def told_of_reminder(added: settling.Added) -> Answer:
-    """When the thread is reminded, and of what."""
+def told_of_reminder(added: settling.Added, reader: Reader) -> Answer:
+    """When the thread is reminded, and of what, for the one who asked."""
     texts = [plain(added.deployment.boxes[position].text) for position in added.items]
     if added.text:
         what = f"“{added.text}”"
@@ -435,7 +438,7 @@ def told_of_reminder(added: settling.Added) -> Answer:
     else:
         what = f"what is open then of {len(texts)} items"
     target = escape(str(added.deployment.target))
-    when = words.slack_time(added.due_at)
+    when = words.slack_time(added.due_at, reader)
     return Answer(text=f"I remind the thread of {target} at {when}, of {escape(what)}.")
 
 

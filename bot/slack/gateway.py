@@ -19,6 +19,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import GroupUnknown
+from bot.domain.localtime import FALLBACK, Reader
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import POST_EVENT
 from bot.slack.mrkdwn import shorten
@@ -100,6 +101,13 @@ class Person:
     name: str
     #: IANA time zone.
     timezone: str
+    #: As Slack writes it, `de-DE`; empty where it does not say.
+    locale: str = ""
+
+    @property
+    def reader(self) -> Reader:
+        """How they read times."""
+        return Reader(timezone=self.timezone, locale=self.locale or FALLBACK)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -352,17 +360,24 @@ class Gateway:
         return bool(conversation.get("is_member") or conversation.get("is_im"))
 
     async def person(self, user: str, *, timeout: float = CALL_S) -> Person:
-        """The person's name and time zone, kept once known; their id and UTC where Slack does not say."""
+        """The person's name, zone and locale, kept once known; their id and UTC where Slack does not say."""
         known = self._people.get(user)
         if known is not None:
             return known
         try:
-            info = (await self.call("users.info", timeout=timeout, user=user)).get("user") or {}
+            info = (await self.call("users.info", timeout=timeout, user=user, include_locale=True)).get(
+                "user"
+            ) or {}
         except SlackFailure:
             return Person(id=user, name=user, timezone="UTC")
         profile = info.get("profile") or {}
         name = profile.get("display_name") or profile.get("real_name") or info.get("real_name")
-        person = Person(id=user, name=name or info.get("name") or user, timezone=info.get("tz") or "UTC")
+        person = Person(
+            id=user,
+            name=name or info.get("name") or user,
+            timezone=info.get("tz") or "UTC",
+            locale=info.get("locale") or "",
+        )
         if len(self._people) > 5_000:
             self._people.clear()
         self._people[user] = person

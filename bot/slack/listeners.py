@@ -16,7 +16,6 @@ from bot.domain.deployment import Deployment
 from bot.domain.errors import AlreadyDeploying, BotNotInChannel, InvalidName
 from bot.services import ending, finding, settling, starting
 from bot.services.ports import Ports
-from bot.services.starting import DEFAULT_CHECKLIST
 from bot.services.ticking import Click, Ticked, TickQueue
 from bot.slack import commands
 from bot.slack.answering import Answerer, Payload, ack_with, in_time, team_of, values_of
@@ -202,7 +201,7 @@ class Listeners:
                     service=values.get(Field.SERVICE, ""),
                     version=values.get(Field.VERSION, ""),
                     environment=values.get(Field.ENVIRONMENT, ""),
-                    checklist=values.get(Field.CHECKLIST) or DEFAULT_CHECKLIST,
+                    checklist=values.get(Field.CHECKLIST, "").replace(modals.BY_SERVICE, ""),
                     team=team_of(body),
                     channel=channel,
                     user=body["user"]["id"],

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
-from bot.domain.events import BOT
+from bot.domain.events import BOT, CI
 from bot.services.ports import Clock
 from bot.slack.blocks import (
     alert,
@@ -321,6 +321,7 @@ class Publisher:
             names=await self._gateway.names(sorted(people)),
             link=None if root is None else self._gateway.link(root.channel, root.ts),
             now=self._clock.now(),
+            reader=(await self._gateway.person(post.channel)).reader if post.kind == "direct" else None,
         )
 
     async def _link(self, direct: Post) -> str | None:
@@ -430,4 +431,4 @@ def _people_in(deployment: Deployment, post: Post) -> list[str]:
         str(post.content.get(name) or BOT) for name in ("by", "cancelled_by", "taken_by", "ended_by", "group")
     }
     people.discard("")
-    return sorted(people - {BOT, FILE})
+    return sorted(people - {BOT, CI, FILE})

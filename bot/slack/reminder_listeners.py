@@ -111,7 +111,7 @@ async def review_form(ports: Ports, gateway: Gateway, deployment_id: int, body: 
     person = await gateway.person(body["user"]["id"], timeout=QUICK_S)
     state = await finding.get(ports, deployment_id, team=team_of(body))
     proposed = Snooze.TOMORROW.until(now=ports.clock.now(), timezone=person.timezone)
-    return Answer(view=reminder.review(state, at=proposed))
+    return Answer(view=reminder.review(state, at=proposed, reader=person.reader))
 
 
 def _chosen(view: Payload) -> datetime:

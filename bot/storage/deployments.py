@@ -6,7 +6,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +25,13 @@ from bot.storage.schema import deployments, events, results, ticks
 CACHED = 200
 
 
+class Heard(Protocol):
+    """Hears of events as they are stored: what follows from them is stored with them, or not at all."""
+
+    async def __call__(self, tx: AsyncConnection, after: Deployment, added: Sequence[Event]) -> None:
+        """The state, and the events that led to it."""
+
+
 class Deployments:
     """Reads and appends histories, keeping recent states at hand.
 
@@ -32,8 +39,10 @@ class Deployments:
     rolled-back transaction or a restart can never make it wrong.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Sequence[Heard] = ()) -> None:
         self._kept: OrderedDict[int, Deployment] = OrderedDict()
+        #: Told of everything that is stored, in its transaction.
+        self._heard = tuple(heard)
 
     async def create(self, tx: AsyncConnection, fact: Fact) -> int:
         """A row for a new deployment, still without its first event; its id.
@@ -50,7 +59,7 @@ class Deployments:
                 version=data["version"],
                 environment=data["environment"],
                 checklist_name=data["checklist_name"],
-                lead=fact.actor,
+                lead=data.get("lead", fact.actor),
                 timezone=data["timezone"],
                 phase=Phase.IN_PROGRESS,
                 started_at=fact.at,
@@ -68,6 +77,7 @@ class Deployments:
         await _insert_events(tx, first)
         state = fold(first)
         await _project(tx, None, state)
+        await self._tell(tx, state, first)
         self._keep(state)
         return state
 
@@ -84,7 +94,12 @@ class Deployments:
         if added:
             await _insert_events(tx, added)
             await _project(tx, before, after)
+            await self._tell(tx, after, added)
             self._keep(after)
+
+    async def _tell(self, tx: AsyncConnection, after: Deployment, added: Sequence[Event]) -> None:
+        for heard in self._heard:
+            await heard(tx, after, added)
 
     async def get(
         self, tx: AsyncConnection, deployment_id: int, *, locked: bool = False

@@ -324,3 +324,64 @@ deliveries = Table(
     Column("deployment_id", _ID, ForeignKey("deployments.id")),
     Index("ix_deliveries_received_at", "received_at"),
 )
+
+#: Requests of other systems that named themselves: the same one again gets the same answer.
+hook_requests = Table(
+    "hook_requests",
+    metadata,
+    #: What was asked (`deployments`, `github`) and the request's own key.
+    Column("key", String(300), primary_key=True),
+    #: SHA-256 of the body, in hex.
+    Column("digest", String(64), nullable=False),
+    #: The HTTP status and the JSON answered; empty while it is being answered.
+    Column("status", Integer),
+    Column("answer", Text),
+    Column("at", Instant, nullable=False),
+    Index("ix_hook_requests_at", "at"),
+)
+
+#: Deployments of GitHub that belong to one of ours.
+github_deployments = Table(
+    "github_deployments",
+    metadata,
+    #: OWNER/NAME in lower case, and GitHub's id of the deployment.
+    Column("repository", String(140), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), nullable=False),
+    Column("linked_at", Instant, nullable=False),
+    Index("ix_github_deployments_deployment_id", "deployment_id"),
+)
+
+#: What other systems are to be told: written with the facts, sent afterwards.
+outbound = Table(
+    "outbound",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    #: The same with every attempt, so that receivers can tell what they have seen.
+    Column("uid", String(64), nullable=False),
+    Column("deployment_id", _ID, ForeignKey("deployments.id"), nullable=False),
+    #: The event it tells of.
+    Column("seq", Integer, nullable=False),
+    #: `webhook:` and a digest of the address, or `github:OWNER/NAME/ID`.
+    Column("target", String(200), nullable=False),
+    Column("kind", String(48), nullable=False),
+    #: JSON; complete once the first attempt has begun.
+    Column("body", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    #: `waiting`, `sent`, `given_up`.
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Instant, nullable=False),
+    Column("settled_at", Instant),
+    Column("problem", Text),
+    Column("leased_by", String(64)),
+    Column("leased_until", Instant),
+    UniqueConstraint("deployment_id", "seq", "target"),
+    Index(
+        "ix_outbound_next_at",
+        "next_at",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    sqlite_autoincrement=True,
+)

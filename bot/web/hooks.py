@@ -6,8 +6,6 @@ comes again after a 5xx only, so 503 is for what may work later and 4xx for what
 
 from __future__ import annotations
 
-import hmac
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from aiohttp import web
 from bot.domain.errors import DeploybotError, InboundUnusable
 from bot.domain.inbound import InboundAlert, alert_of_trigger, alerts_of_alertmanager
 from bot.domain.watching import Source
+from bot.web.requests import authorized, json_of, read_body, refusal, too_large
 
 log = logging.getLogger(__name__)
 
@@ -69,23 +68,19 @@ async def _take(
     read: Callable[[Any], Sequence[InboundAlert]],
 ) -> web.Response:
     if hooks is None or not hooks.token:
-        return _refusal(
-            404, "Hooks are off: set DEPLOYBOT_HOOK_TOKEN where the bot runs, and start it again."
-        )
-    if not _authorized(request, hooks.token):
-        return _refusal(
+        return refusal(404, "Hooks are off: set DEPLOYBOT_HOOK_TOKEN where the bot runs, and start it again.")
+    if not authorized(request, hooks.token):
+        return refusal(
             401,
             "The bearer token is missing or wrong: send “Authorization: Bearer …” with the value of "
             "DEPLOYBOT_HOOK_TOKEN.",
             headers={"WWW-Authenticate": "Bearer"},
         )
-    body = await _body(request)
+    body = await read_body(request, LIMIT)
     if body is None:
-        return _refusal(
-            413, f"The request is larger than {LIMIT} bytes: set max_alerts in Alertmanager, or send less."
-        )
+        return too_large(LIMIT, "set max_alerts in Alertmanager, or send less")
     try:
-        alerts = read(_json(body))
+        alerts = read(json_of(body))
         outcomes = await hooks.receive(alerts, source)
         told = [
             {"key": alert.key, "title": alert.title, "outcome": outcome}
@@ -93,53 +88,12 @@ async def _take(
         ]
     except InboundUnusable as error:
         log.warning("%s: %s", request.path, "; ".join(error.problems[:20]))
-        return _refusal(400, str(error), problems=list(error.problems[:20]))
+        return refusal(400, str(error), problems=list(error.problems[:20]))
     except DeploybotError as error:
         log.warning("%s: %s", request.path, error)
-        return _refusal(503 if error.retryable else 422, str(error))
+        return refusal(503 if error.retryable else 422, str(error))
     except Exception:
         # A boundary: the sender learns only that it went wrong, and comes again.
         log.exception("%s", request.path)
-        return _refusal(500, "Something went wrong here; it is in the bot's log. Send it again later.")
+        return refusal(500, "Something went wrong here; it is in the bot's log. Send it again later.")
     return web.json_response({"outcomes": told})
-
-
-def _authorized(request: web.Request, token: str) -> bool:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    # aiohttp keeps bytes that are no UTF-8 as surrogates.
-    sent = given.strip().encode("utf-8", "surrogateescape")
-    wanted = token.encode("utf-8", "surrogateescape")
-    return hmac.compare_digest(sent, wanted) and scheme.casefold() == "bearer"
-
-
-async def _body(request: web.Request) -> bytes | None:
-    """The body; None where it is too large, of which no more than that is read."""
-    if (request.content_length or 0) > LIMIT:
-        return None
-    read = bytearray()
-    async for chunk in request.content.iter_any():
-        read += chunk
-        if len(read) > LIMIT:
-            return None
-    return bytes(read)
-
-
-def _json(body: bytes) -> Any:
-    """Raises InboundUnusable."""
-    try:
-        return json.loads(body)
-    except RecursionError:
-        problem = "it is nested too deeply"
-    except UnicodeDecodeError:
-        problem = "it is not UTF-8"
-    except json.JSONDecodeError as error:
-        problem = f"it is no JSON at line {error.lineno}, column {error.colno}"
-    except ValueError:  # a number of thousands of digits
-        problem = "it has a number that is too long"
-    raise InboundUnusable((problem,), advice="Send a JSON object")
-
-
-def _refusal(
-    status: int, sentence: str, *, headers: dict[str, str] | None = None, **more: Any
-) -> web.Response:
-    return web.json_response({"error": sentence, **more}, status=status, headers=headers)

@@ -10,6 +10,7 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 
+from bot.web.ci_hooks import CiHooks, ci_routes
 from bot.web.hooks import Hooks, routes
 
 #: The truth about readiness: (ready?, the particulars).
@@ -20,9 +21,9 @@ SLACK_PATH = "/slack/events"
 
 
 def application(
-    *, readiness: Readiness, bolt: AsyncApp | None, hooks: Hooks | None = None
+    *, readiness: Readiness, bolt: AsyncApp | None, hooks: Hooks | None = None, ci: CiHooks | None = None
 ) -> web.Application:
-    """The web application; `bolt` only where Slack delivers over HTTP, `hooks` where alerts are taken."""
+    """The web application; `bolt` only where Slack delivers over HTTP, `hooks` for alerts, `ci` for CI."""
     app = web.Application(client_max_size=4 * 1024 * 1024)
 
     async def healthz(_: web.Request) -> web.Response:
@@ -34,7 +35,7 @@ def application(
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.add_routes(routes(hooks))
+    app.add_routes([*routes(hooks), *ci_routes(ci)])
     if bolt is not None:
 
         async def slack(request: web.Request) -> web.Response:

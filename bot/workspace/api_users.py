@@ -53,8 +53,10 @@ def _user(call: Call, name: str) -> Json:
 
 @method("users.info", scopes=["users:read"], tier=4)
 async def info(call: Call) -> Json:
-    """About one user."""
-    return {"user": for_apps(call, _user(call, "user"))}
+    """About one user; with the locale only where it is asked for."""
+    user = _user(call, "user")
+    locale = {"locale": user.get("locale", "en-US")} if call.flag("include_locale") else {}
+    return {"user": {**for_apps(call, user), **locale}}
 
 
 @method("users.list", scopes=["users:read"], tier=2)

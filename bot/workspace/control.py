@@ -148,6 +148,7 @@ class Control:
             str(given.get("real_name") or name.title()),
             str(given.get("tz") or "Etc/UTC"),
             color=state.next_color(),
+            locale=str(given.get("locale") or "en-US"),
         )
         state.save_user(user)
         for app in state.apps.values():

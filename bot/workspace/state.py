@@ -28,7 +28,15 @@ def new_id(letter: str) -> str:
 
 
 def new_user(
-    user_id: str, name: str, real_name: str, tz: str, *, color: str, is_bot: bool = False, app_id: str = ""
+    user_id: str,
+    name: str,
+    real_name: str,
+    tz: str,
+    *,
+    color: str,
+    is_bot: bool = False,
+    app_id: str = "",
+    locale: str = "en-US",
 ) -> Json:
     """A user, as `users.info` shows it."""
     words = real_name.split() or [name]
@@ -38,6 +46,7 @@ def new_user(
         "real_name": real_name,
         "display_name": real_name if is_bot else name,
         "tz": tz,
+        "locale": locale,
         "is_bot": is_bot,
         "color": color,
         "initials": (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper(),
@@ -99,12 +108,13 @@ class State:
         self.team = {"id": new_id("T"), "name": "Local workspace", "domain": "local"}
         self.store.put("team", "team", self.team)
         people = (
-            ("UANA0000001", "ana", "Ana Díaz", "Europe/Madrid"),
-            ("UBEN0000002", "ben", "Ben Okafor", "Europe/London"),
-            ("UCARLA00003", "carla", "Carla Rossi", "Europe/Rome"),
+            ("UANA0000001", "ana", "Ana Díaz", "Europe/Madrid", "de-DE"),
+            ("UBEN0000002", "ben", "Ben Okafor", "Europe/London", "en-GB"),
+            ("UCARLA00003", "carla", "Carla Rossi", "Europe/Rome", "en-US"),
         )
-        for number, (user_id, name, real_name, tz) in enumerate(people):
-            self.save_user(new_user(user_id, name, real_name, tz, color=_COLORS[number]))
+        for number, (user_id, name, real_name, tz, locale) in enumerate(people):
+            user = new_user(user_id, name, real_name, tz, color=_COLORS[number], locale=locale)
+            self.save_user(user)
         ana, ben, carla = (person[0] for person in people)
         for channel_id, name, private, members in (
             ("C0DEPLOYS01", "deploys", False, [ana, ben, carla]),

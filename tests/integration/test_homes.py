@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from bot.app import Application
 from bot.domain.deployment import Deployment
@@ -14,7 +15,7 @@ from bot.services import finding, tending
 from bot.services.ports import ShiftedClock
 from bot.slack import homes as home_tabs
 from bot.slack.manifest import SHORTCUTS
-from bot.storage import homes, pins
+from bot.storage import homes, pins, schema
 from tests.makers import ANA, BEN, CARLA, CHANNEL
 from tests.postgres import PostgresServer
 from tests.stage import Json, Stage, open_stage, running_bot, texts
@@ -70,7 +71,8 @@ async def bot(stage: Stage, database_url: str, folder: Path) -> AsyncIterator[Ap
 async def started(bot: Application, stage: Stage) -> Deployment:
     """Ana's deployment, with all its messages."""
     await stage.ana.types(START)
-    [deployment] = await stage.until(lambda: finding.opened(bot.ports, stage.installed.team_id))
+    await stage.until(lambda: finding.opened(bot.ports, stage.installed.team_id))
+    [deployment] = await finding.opened(bot.ports, stage.installed.team_id)
     assert await bot.settle()
     return deployment
 
@@ -428,7 +430,7 @@ async def test_without_the_scope_everything_else_goes_on(
 
 async def _refused(bot: Application, count: int) -> bool:
     async with bot.ports.database.read() as tx:
-        states = [row.state for row in await tx.execute(pins.pins.select())]
+        states = [row.state for row in await tx.execute(select(schema.pins))]
     return states.count(pins.PinState.REFUSED) == count
 
 

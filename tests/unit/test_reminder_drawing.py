@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from bot.domain.check import Outcome
 from bot.domain.deployment import Deployment, Phase, Target, Tick
 from bot.domain.events import BOT
+from bot.domain.localtime import Reader
 from bot.domain.reminding import Origin, Reminder, State
 from bot.domain.verification import Bound, Result
 from bot.domain.watching import Aftermath, Deployed
@@ -145,4 +147,20 @@ def test_the_lead_gets_a_link_and_the_group_a_mention() -> None:
 
 
 def test_the_form_for_the_review_is_one_slack_takes() -> None:
-    assert check_view(reminder.review(deployment(), at=DUE), surface="modal") == []
+    view = reminder.review(deployment(), at=DUE, reader=Reader(timezone="America/New_York", locale="en-US"))
+    assert check_view(view, surface="modal") == []
+    assert "AM, where you are (America/New_York)." in view["blocks"][1]["hint"]["text"]
+
+
+def test_a_direct_reminder_has_the_times_of_the_one_who_reads_it() -> None:
+    settled = replace(ONE, state=State.NOT_NEEDED, settled_by=BEN, settled_at=NOON + timedelta(hours=3))
+    content = {"reminders": [[1, 0, [0, 1]], [2, 0, [0]]], "late": True, "level": 1, "mention": ""}
+    rows = {1: settled, 2: replace(ONE, id=2)}
+    reader = Reader(timezone="America/New_York", locale="en-US")
+    drawing = reminder.draw(
+        deployment(), content, rows, names=NAMES, link=None, now=NOON + timedelta(hours=4), reader=reader
+    )
+    assert check_message_blocks(drawing.blocks) == []
+    assert "not needed, says ben · 10:00\N{NARROW NO-BREAK SPACE}AM" in drawing.text
+    assert "(was due at 7:05\N{NARROW NO-BREAK SPACE}AM)" in drawing.text
+    assert "Tomorrow 9:00\N{NARROW NO-BREAK SPACE}AM" in json.dumps(drawing.blocks, ensure_ascii=False)

@@ -15,6 +15,8 @@ from bot.templates import escape
 
 #: Open items named before finishing.
 NAMED = 15
+#: The choice that leaves the checklist to services.yaml.
+BY_SERVICE = "By service"
 #: A select holds at most 100 options (@slack/types).
 CHOICES = 100
 

@@ -37,6 +37,9 @@ def draw(
         case "rolled_back":
             times = runbook.in_words(deployment)
             return _by("rolled_back", content["by"], names, target=str(deployment.target), times=times)
+        case "deployed":
+            live = {name: content[name] for name in ("said", "url")}
+            return _by("deployed", content["by"], names, target=str(deployment.target), **live)
         case "go":
             second = content.get("second", "")
             return _by(

@@ -9,8 +9,9 @@ from typing import Any
 
 from bot.domain.check import Outcome
 from bot.domain.deployment import Deployment
-from bot.domain.events import BOT
-from bot.domain.reminding import Level, Origin, Reminder, Snooze, State
+from bot.domain.events import BOT, CI
+from bot.domain.localtime import Reader, moment, on_the_clock
+from bot.domain.reminding import MORNING, Level, Origin, Reminder, Snooze, State
 from bot.slack.blocks import words
 from bot.slack.blocks.modals import form, input_block
 from bot.slack.blocks.results import MARKS, OUTCOME_WORDS
@@ -45,7 +46,7 @@ class _Entry:
 
 def people_in(rows: Iterable[Reminder]) -> set[str]:
     """Whose names the drawing needs."""
-    return {user for row in rows for user in (row.for_user, row.settled_by) if user and user != BOT}
+    return {user for row in rows for user in (row.for_user, row.settled_by) if user and user not in (BOT, CI)}
 
 
 def draw(
@@ -56,8 +57,9 @@ def draw(
     names: Mapping[str, str],
     link: str | None,
     now: datetime,
+    reader: Reader | None = None,
 ) -> Drawing:
-    """The message, in the thread or direct, as it should look now."""
+    """The message, in the thread or direct, as it should look now; a direct one has one `reader`."""
     entries = [
         _Entry(reminder=rows[id_], items=tuple(items), old=rows[id_].round != round_)
         for id_, round_, items in content["reminders"]
@@ -69,17 +71,17 @@ def draw(
     several = len(entries) > 1
     room = min(words.SECTION_TEXT, (words.BLOCKS_CHARACTERS - 800) // max(1, len(entries)) - BUTTONS)
     if asking:
-        heading = _heading(deployment, content, entries, link=link)
+        heading = _heading(deployment, content, entries, link=link, reader=reader)
         blocks.append(words.section(heading(_mentioned)))
         lines.append(heading(lambda user: words.name_of(user, names)))
     for entry in entries:
         if deployment.phase.open and entry.asks:
-            label = _label(deployment, entry.reminder, late=content["late"]) if several else ""
+            label = _label(deployment, entry.reminder, late=content["late"], reader=reader) if several else ""
             blocks.append(words.section(shorten(_open(deployment, entry, label, now=now), room)))
-            blocks.append(_buttons(entry, content["level"]))
+            blocks.append(_buttons(entry, content["level"], reader))
             lines.append(_open(deployment, entry, label, now=now, drawn=plain))
         else:
-            shown, said = (_settled(deployment, entry, who=who) for who in _voices(names))
+            shown, said = (_settled(deployment, entry, who=who, reader=reader) for who in _voices(names))
             blocks.append(words.context(shorten(shown, room)))
             lines.append(said)
     return Drawing(
@@ -98,7 +100,12 @@ def _voices(names: Mapping[str, str]) -> tuple[Any, Any]:
 
 
 def _heading(
-    deployment: Deployment, content: Mapping[str, Any], entries: Sequence[_Entry], *, link: str | None
+    deployment: Deployment,
+    content: Mapping[str, Any],
+    entries: Sequence[_Entry],
+    *,
+    link: str | None,
+    reader: Reader | None,
 ) -> Any:
     """Makes the first line, given how people are named."""
     concerned = dict.fromkeys([deployment.lead, *(e.reminder.for_user for e in entries if e.asks)])
@@ -116,13 +123,16 @@ def _heading(
         if len(entries) > 1:
             missed = "Missed while I was away" if late else "Still open"
             return f"⏰ {who} *{missed}*"
-        label, open_items = _label(deployment, entries[0].reminder, late=late), bool(entries[0].items)
+        label = _label(deployment, entries[0].reminder, late=late, reader=reader)
+        open_items = bool(entries[0].items)
         return f"⏰ {who} *{label}{', still open' if open_items else ''}*"
 
     return said
 
 
-def _label(deployment: Deployment, reminder: Reminder, *, late: bool = False) -> str:
+def _label(
+    deployment: Deployment, reminder: Reminder, *, late: bool = False, reader: Reader | None = None
+) -> str:
     """What the reminder is, in a few words of plain text."""
     deployed = deployment.aftermath.deployed
     if reminder.round:
@@ -131,7 +141,7 @@ def _label(deployment: Deployment, reminder: Reminder, *, late: bool = False) ->
         label = f"{_span(reminder.due_at - deployed.at)} after the deploy"
     else:
         label = "The review" if reminder.origin is Origin.REVIEW else "Reminder"
-    return f"{label} (was due at {words.local_time(reminder.due_at, deployment)})" if late else label
+    return f"{label} (was due at {words.local_time(reminder.due_at, deployment, reader)})" if late else label
 
 
 def _span(span: timedelta) -> str:
@@ -174,12 +184,12 @@ def _found(deployment: Deployment, position: int, now: datetime) -> str:
     return f"{said}{judge}{f'; {being}' if being else ''}"
 
 
-def _buttons(entry: _Entry, level: int) -> Block:
+def _buttons(entry: _Entry, level: int, reader: Reader | None) -> Block:
     reminder = entry.reminder
     asking = Asking(reminder_id=reminder.id, round=reminder.round)
     options = [
         {"text": {"type": "plain_text", "text": said}, "value": f"{asking.write()}.{how.value}"}
-        for how, said in SNOOZES.items()
+        for how, said in _snoozes(reader).items()
     ]
     return {
         "type": "actions",
@@ -208,17 +218,24 @@ def _buttons(entry: _Entry, level: int) -> Block:
     }
 
 
-def _settled(deployment: Deployment, entry: _Entry, *, who: Any) -> str:
+def _snoozes(reader: Reader | None) -> dict[Snooze, str]:
+    """For how long, with the clock of the one who reads it."""
+    if reader is None:
+        return SNOOZES
+    return {**SNOOZES, Snooze.TOMORROW: f"Tomorrow {on_the_clock(MORNING, 0, reader)}"}
+
+
+def _settled(deployment: Deployment, entry: _Entry, *, who: Any, reader: Reader | None) -> str:
     """What became of it, in one line of mrkdwn."""
     reminder = entry.reminder
     about = reminder.text or ", ".join(plain(deployment.boxes[at].text) for at in entry.items[:3])
     if len(entry.items) > 3:
         about += f" and {len(entry.items) - 3} more"
-    at = words.local_time(reminder.settled_at, deployment) if reminder.settled_at else ""
+    at = words.local_time(reminder.settled_at, deployment, reader) if reminder.settled_at else ""
     by = who(reminder.settled_by)
     snoozed = reminder.state is State.WAITING and bool(reminder.settled_by)
     if snoozed:
-        became = f"💤 snoozed by {by} until {words.slack_time(reminder.due_at)}"
+        became = f"💤 snoozed by {by} until {words.slack_time(reminder.due_at, reader)}"
     elif entry.old:
         became = "asked again later"
     elif reminder.state is State.DONE:
@@ -232,13 +249,14 @@ def _settled(deployment: Deployment, entry: _Entry, *, who: Any) -> str:
     return f"⏰ {escape(shorten(about, LINE))}: {became}"
 
 
-def review(deployment: Deployment, *, at: datetime) -> Block:
-    """Asks when the review is; `at` is what is proposed."""
+def review(deployment: Deployment, *, at: datetime, reader: Reader) -> Block:
+    """Asks the reader when the review is; `at` is what is proposed."""
     picker: Block = {
         "type": "datetimepicker",
         "action_id": Field.WHEN.value,
         "initial_date_time": int(at.timestamp()) // 300 * 300,
     }
+    hint = f"Proposed: {moment(at, reader)}, where you are ({reader.timezone})."
     return form(
         View.REVIEW,
         title="Schedule the review",
@@ -248,7 +266,7 @@ def review(deployment: Deployment, *, at: datetime) -> Block:
                 f"When is the review of *{escape(str(deployment.target))}*? I remind the thread at that "
                 "time, as long as the deployment is open then."
             ),
-            input_block(Field.WHEN, "Review at", picker),
+            {**input_block(Field.WHEN, "Review at", picker), "hint": {"type": "plain_text", "text": hint}},
         ],
         told={"deployment": deployment.id},
     )

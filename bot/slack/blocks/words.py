@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.domain.deployment import FILE, Deployment, Phase
-from bot.domain.events import BOT
+from bot.domain.events import BOT, CI
+from bot.domain.localtime import Reader, moment
 from bot.domain.reminding import zone
 from bot.slack.mrkdwn import shorten
 
@@ -48,16 +49,23 @@ def name_of(user: str, names: Mapping[str, str]) -> str:
         return "ticked in the checklist file"
     if user == BOT:
         return "Deploybot"
+    if user == CI:
+        return "CI"
     return names.get(user, user)
 
 
 def mention(user: str) -> str:
     """A mention, in mrkdwn."""
-    return {BOT: "Deploybot", FILE: "the checklist file"}.get(user, f"<@{user}>")
+    return {BOT: "Deploybot", CI: "CI", FILE: "the checklist file"}.get(user, f"<@{user}>")
 
 
-def local_time(at: datetime, deployment: Deployment) -> str:
-    """Hour and minute in the deployment's time zone, with the date where it is not the day of the start."""
+def local_time(at: datetime, deployment: Deployment, reader: Reader | None = None) -> str:
+    """Hour and minute in the deployment's time zone, with the date where it is not the day of the start.
+
+    For one `reader` alone as they write it, where they are.
+    """
+    if reader is not None:
+        return moment(at, reader, now=deployment.started_at)
     tz = zone(deployment.timezone)
     local = at.astimezone(tz)
     if local.date() == deployment.started_at.astimezone(tz).date():
@@ -65,9 +73,12 @@ def local_time(at: datetime, deployment: Deployment) -> str:
     return f"{local.day} {local.strftime('%b %H:%M %Z')}"
 
 
-def slack_time(at: datetime) -> str:
-    """The instant in each reader's own time zone (Slack docs: date formatting), in mrkdwn."""
-    fallback = at.strftime("%Y-%m-%d %H:%M UTC")
+def slack_time(at: datetime, reader: Reader | None = None) -> str:
+    """The instant in each reader's own time zone (Slack docs: date formatting), in mrkdwn.
+
+    What stands there where a client cannot show it, e.g. in a notification, is as the one `reader` writes it.
+    """
+    fallback = at.strftime("%Y-%m-%d %H:%M UTC") if reader is None else moment(at, reader)
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
