@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -233,13 +234,13 @@ async def test_two_processes_draw_what_one_would(
     ):
         for user in (ANA, BEN):
             await opens(stage, user)
-            await stage.until(lambda user=user: stage.home_says(user, "No deployment is running"))
+            await stage.until(partial(stage.home_says, user, "No deployment is running"))
         deployment = await started(one, stage)
         assert await other.settle()
         before = len(await stage.traffic("views.publish"))
         await give(one, deployment, BEN, 0)
         for user in (ANA, BEN):
-            await stage.until(lambda user=user: stage.home_says(user, "0* of 5"))
+            await stage.until(partial(stage.home_says, user, "0* of 5"))
         await stage.until(lambda: stage.home_says(BEN, "Your open items (1)"))
         await stage.until(lambda: _pinned(stage))
         assert await one.settle()
