@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
 
-from bot.domain.errors import ForeignClick
+from bot.domain.errors import DeploybotError, ForeignClick
 from bot.services import finding, surveying
 from bot.services.ports import Ports
 from bot.services.ticking import Click, Ticked, TickQueue
@@ -86,8 +87,10 @@ class HomeListeners:
         try:
             ticked = await self._queue.submit(click)
         finally:
-            # Whatever became of it: the person's screen shows their click, and is to show the truth.
-            await surveying.changed(self._ports, click.team, user)
+            # Whatever became of it: the person's screen shows their click, and is to show the truth. What was
+            # recorded stands, and is drawn as every change, also where this cannot be noted.
+            with contextlib.suppress(DeploybotError):
+                await surveying.changed(self._ports, click.team, user)
         return await self._told_of(ticked, body)
 
     async def _on_start(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:

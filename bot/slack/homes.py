@@ -49,7 +49,7 @@ LOOK_EVERY_S, LOOK_PAUSE_S = 2.0, 0.1
 #: Calls under way at once.
 PARALLEL = 4
 #: Waits after a failure: doubled each time up to the longest.
-RETRY_S, LONGEST_RETRY_S, PERMANENT_RETRY_S = 1.0, 30.0, 300.0
+RETRY_S, LONGEST_RETRY_S, PERMANENT_RETRY_S = 1.0, 120.0, 300.0
 
 
 class Budget:
@@ -175,11 +175,11 @@ class Homes:
                 next_look = min(next_look, 0.2)
                 continue
             budget.spend(tick)
-            self._begin(row)
+            self._begin(row, urgent=urgent)
         return max(next_look, 0.01)
 
-    def _begin(self, row: Home) -> None:
-        task = asyncio.create_task(self._send(row), name=f"home of {row.user}")
+    def _begin(self, row: Home, *, urgent: bool) -> None:
+        task = asyncio.create_task(self._send(row, urgent=urgent), name=f"home of {row.user}")
         self._under_way[row.key] = task
 
         def done(_: asyncio.Task[None]) -> None:
@@ -188,9 +188,9 @@ class Homes:
 
         task.add_done_callback(done)
 
-    async def _send(self, row: Home) -> None:
+    async def _send(self, row: Home, *, urgent: bool) -> None:
         try:
-            await self._draw_and_publish(row)
+            await self._draw_and_publish(row, urgent=urgent)
         except SlackFailure as failure:
             await self._slack_failed(row, failure)
         except DeploybotError as error:
@@ -200,14 +200,18 @@ class Homes:
             log.exception("the home of %s could not be drawn", row.user)
             await self._put_off(row, wait=LONGEST_RETRY_S)
 
-    async def _draw_and_publish(self, row: Home) -> None:
+    async def _draw_and_publish(self, row: Home, *, urgent: bool) -> None:
         now = self._ports.clock.now()
         async with self._ports.database.write() as tx:
             claimed = await homes.claim(tx, *row.key, owner=self._owner, at=now, until=now + LEASE)
             # Before the state is read: what changes after that is drawn the next time.
             stamps = await homes.stamps(tx, {row.team})
-        if claimed is None:
-            return
+            if claimed is None:
+                return
+            done = claimed.wanted == claimed.shown and claimed.stamp == stamps[row.team]
+            if done or due_at(claimed, urgent=urgent) > now:  # another process was quicker
+                await homes.let_go(tx, claimed)
+                return
         found = await surveying.survey(self._ports, row.team, row.user)
         await self._gateway.publish_home(row.user, await self._draw(row.user, found))
         async with self._ports.database.write() as tx:

@@ -136,6 +136,12 @@ async def failed(tx: AsyncConnection, home: Home, *, retry_at: datetime) -> None
     )
 
 
+async def let_go(tx: AsyncConnection, home: Home) -> None:
+    """Give a claimed home back as it is."""
+    query = update(homes).where(_is(home.team, home.user))
+    await tx.execute(query.values(leased_by=None, leased_until=None))
+
+
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give back what this process took; None: what anybody took, where no other process can be running."""
     query = update(homes).where(

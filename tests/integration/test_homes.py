@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from bot.slack import homes as home_tabs
 from bot.slack.manifest import SHORTCUTS
 from bot.storage import homes, pins, schema
 from tests.makers import ANA, BEN, CARLA, CHANNEL
+from tests.postgres import PostgresServer
 from tests.stage import Json, Stage, open_stage, running_bot, texts
 
 START = "/deploy start storefront v1.4.2 production"
@@ -128,6 +130,33 @@ async def test_what_is_given_to_a_group_is_its_members(bot: Application, stage: 
     await stage.until(lambda: stage.home_says(CARLA, "Nothing waits for you", "storefront v1.4.2"))
 
 
+async def test_a_tick_on_a_stale_home_is_answered_in_a_form_and_taken_off_the_screen(
+    bot: Application, stage: Stage
+) -> None:
+    deployment = await started(bot, stage)
+    await give(bot, deployment, BEN, 0)
+    await opens(stage, BEN)
+    stale = await stage.until(lambda: stage.home_says(BEN, "Your open items (1)"))
+    await stage.ana.types("/deploy abort enough")
+    await stage.until(lambda: stage.home_says(BEN, "Nothing waits for you"))
+    before = len(await stage.traffic("views.publish"))
+    await stage.ben.ticks_at_home(stale, "Say hello")
+    form = await stage.until(lambda: _form(stage, BEN, "Deploybot"))
+    assert "storefront-1 is aborted already" in str(form["blocks"])
+
+    async def drawn_again() -> bool:
+        return len(await stage.traffic("views.publish")) > before
+
+    await stage.until(drawn_again)
+
+
+async def test_a_group_slack_does_not_tell_of_is_named(bot: Application, stage: Stage) -> None:
+    deployment = await started(bot, stage)
+    await give(bot, deployment, "S0NOBODY000", 0)
+    await opens(stage, BEN)
+    await stage.until(lambda: stage.home_says(BEN, "<!subteam^S0NOBODY000>", "may be missing here"))
+
+
 async def test_mine_lists_the_same_in_a_channel_and_in_a_thread(bot: Application, stage: Stage) -> None:
     deployment = await started(bot, stage)
     await stage.ben.types("/deploy mine")
@@ -193,6 +222,32 @@ async def test_a_home_that_was_opened_yesterday_is_left_alone(
         assert "storefront" not in str(await stage.home(BEN))
         await opens(stage, BEN)
         await stage.until(lambda: stage.home_says(BEN, "storefront v1.4.2"))
+
+
+async def test_two_processes_draw_what_one_would(
+    stage: Stage, postgres: PostgresServer, folder: Path
+) -> None:
+    url = postgres.new_database()
+    async with (
+        running_bot(stage, url, checklists=folder) as one,
+        running_bot(stage, url, checklists=folder) as other,
+    ):
+        for user in (ANA, BEN):
+            await opens(stage, user)
+            await stage.until(partial(stage.home_says, user, "No deployment is running"))
+        deployment = await started(one, stage)
+        assert await other.settle()
+        before = len(await stage.traffic("views.publish"))
+        await give(one, deployment, BEN, 0)
+        for user in (ANA, BEN):
+            await stage.until(partial(stage.home_says, user, "0* of 5"))
+        await stage.until(lambda: stage.home_says(BEN, "Your open items (1)"))
+        await stage.until(lambda: _pinned(stage))
+        assert await one.settle()
+        assert await other.settle()
+        # The item, and the message that tells Ben of it: two changes of two homes at the most.
+        assert len(await stage.traffic("views.publish")) - before <= 6
+        assert len(await stage.traffic("pins.add")) == 1
 
 
 async def test_the_messages_tab_draws_no_home(bot: Application, stage: Stage) -> None:

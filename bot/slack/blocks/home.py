@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bot.domain.belonging import LINGERS, Claim, Own, still_open
 from bot.domain.deployment import Deployment, Phase
-from bot.domain.watching import Trigger, TriggerState
+from bot.domain.watching import Source, Trigger, TriggerState
 from bot.slack.blocks import aftermath, card, words
 from bot.slack.blocks.results import annotation
 from bot.slack.blocks.section import is_long, label
@@ -150,8 +150,9 @@ def _alert(seen: Seen, deployment: Deployment, trigger: Trigger) -> str:
         who = f"acknowledged by {words.mention(trigger.acknowledged_by)}"
     change = str(trigger.finding.get("change") or "")
     link = seen.links.alerts.get((deployment.id, trigger.seq))
+    mark = "🧪" if trigger.source is Source.DRILL else "🚨"
     lines = [
-        f"🚨 *{title}*{f'  {escape(shorten(change, 200))}' if change else ''}",
+        f"{mark} *{title}*{f'  {escape(shorten(change, 200))}' if change else ''}",
         f"{_target(deployment, seen.links)}, since {words.slack_time(trigger.at)}: {who}",
     ]
     if link is not None:
