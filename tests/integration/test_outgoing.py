@@ -434,7 +434,8 @@ async def test_nothing_listens_there(ports: Ports, clock: ManualClock) -> None:
 async def diagnosed(database_url: str, folder: Path, **changed: Any) -> Diagnosis:
     (folder / "short.md").write_text("- [ ] One\n")
     settings = Settings(_env_file=None, database_url=database_url, checklists=folder, **changed)  # type: ignore[call-arg]
-    return [found async for found in diagnose(settings) if found.what == "Other systems"][0]
+    [found] = [one async for one in diagnose(settings) if one.what == "Other systems"]
+    return found
 
 
 async def test_the_doctor_tells_who_is_told_and_what_was_given_up(
@@ -449,7 +450,7 @@ async def test_the_doctor_tells_who_is_told_and_what_was_given_up(
     found = await diagnosed(database_url, tmp_path, **set_up)
     assert (found.fine, found.said) == (
         False,
-        "1 webhooks are told; 0 messages wait, 1 were given up within 7 days (HTTP 410)",
+        "told: 1 webhook; waiting: 0, given up within 7 days: 1 (HTTP 410)",
     )
     found = await diagnosed(database_url, tmp_path)
     assert found.said == "nobody is told (DEPLOYBOT_WEBHOOK_URLS)"
