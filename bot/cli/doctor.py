@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from bot.app import announced_to, make_ports
 from bot.cli import settings as cli_settings
+from bot.cli.checklist import counted
 from bot.cli.serve import missing_settings, run
 from bot.config import Settings
 from bot.domain.errors import DeploybotError, DestinationsUnusable, SidecarUnusable
@@ -146,7 +147,7 @@ def _services(ports: Ports) -> Diagnosis:
 async def _outside(settings: Settings, ports: Ports) -> Diagnosis:
     """Who is told what happens, and whether they could be."""
     told = announced_to(settings)
-    places = [f"{len(told.webhooks)} webhooks"] if told.webhooks else []
+    places = [counted(len(told.webhooks), "webhook")] if told.webhooks else []
     places += ["GitHub's deployments"] if told.github_token else []
     if not places:
         return Diagnosis(what="Other systems", fine=True, said="nobody is told (DEPLOYBOT_WEBHOOK_URLS)")
@@ -155,11 +156,9 @@ async def _outside(settings: Settings, ports: Ports) -> Diagnosis:
             figures = await outbound.figures(tx, since=ports.clock.now() - GIVEN_UP_SHOWN)
     except DeploybotError as error:
         return Diagnosis(what="Other systems", fine=None, said=str(error))
-    said = (
-        f"{' and '.join(places)} are told; {figures.waiting} messages wait, {figures.given_up} were given up"
-    )
-    if figures.problem:
-        said += f" within {GIVEN_UP_SHOWN.days} days ({figures.problem})"
+    said = f"told: {' and '.join(places)}; waiting: {figures.waiting}, "
+    said += f"given up within {GIVEN_UP_SHOWN.days} days: {figures.given_up}"
+    said += f" ({figures.problem})" if figures.problem else ""
     return Diagnosis(what="Other systems", fine=not figures.given_up, said=said)
 
 

@@ -744,6 +744,16 @@ class NoneOpen(DeploybotError):
         )
 
 
+class AnotherVersion(DeploybotError):
+    """A request about a version that is not the one under way."""
+
+    def __init__(self, *, name: str, version: str, asked: str) -> None:
+        super().__init__(
+            f"{name} deploys version {version[:60]}, not {asked[:60]}, so nothing was changed. Send the "
+            "version it deploys, or leave it out."
+        )
+
+
 class WrongWorkspace(DeploybotError):
     """Another workspace than the one the bot is in."""
 

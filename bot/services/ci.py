@@ -16,6 +16,7 @@ from bot.domain.ci import CiState, LinkKind
 from bot.domain.ci_requests import CiAction, CiRequest
 from bot.domain.deployment import Deployment, tick
 from bot.domain.errors import (
+    AnotherVersion,
     BotNotInChannel,
     DeploymentClosed,
     InboundUnusable,
@@ -97,13 +98,16 @@ class CiDesk:
         """Do what is asked. The same delivery again changes nothing.
 
         Raises InboundUnusable, NobodyLeads, BotNotInChannel, WrongWorkspace, NoSuchDeployment, NoneOpen,
-        AlreadyDeploying, DeploymentClosed, InvalidName, ChecklistUnusable, StorageBusy, StorageFailed.
+        AnotherVersion, GateClosed, NotPermitted, AlreadyDeploying, DeploymentClosed, InvalidName,
+        ChecklistUnusable, StorageBusy, StorageFailed.
         """
         if request.team and request.team != self._premises.team:
             raise WrongWorkspace(request.team)
         if request.action is CiAction.START:
             return await self._start(request, delivery)
         state = await self._meant(request)
+        if request.version and request.version != state.target.version:
+            raise AnotherVersion(name=state.name, version=state.target.version, asked=request.version)
         _refuse_unknown_items(state.checklist, request.tick)
         if request.action is CiAction.ABORT:
             await self._note(state, request, delivery=f"{delivery}.noted")

@@ -19,6 +19,7 @@ from bot.domain.ci_requests import ci_request
 from bot.domain.deployment import Deployment
 from bot.domain.errors import (
     AlreadyDeploying,
+    AnotherVersion,
     DeploybotError,
     DeploymentClosed,
     GateClosed,
@@ -184,7 +185,7 @@ async def _refused(request: web.Request, hooks: CiHooks, error: DeploybotError) 
                 holder = await hooks.ports.deployments.get(tx, error.deployment_id)
             held = None if holder is None else await _told(hooks, holder)
             return Reply(status=409, body={**told, "deployment": held})
-        case DeploymentClosed() | GateClosed():
+        case DeploymentClosed() | GateClosed() | AnotherVersion():
             return Reply(status=409, body=told)
         case NotPermitted():
             return Reply(status=403, body=told)

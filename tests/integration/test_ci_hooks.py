@@ -232,6 +232,18 @@ async def test_a_deployment_that_is_over_or_not_there_is_told_so(
     assert (answer.status_code, "aborted already" in answer.json()["error"]) == (409, True)
 
 
+async def test_the_run_of_another_version_ends_nothing(client: httpx.AsyncClient, ports: Ports) -> None:
+    await asks(client, **START)
+    where = {"service": "storefront", "environment": "production"}
+    for action in ("update", "finish"):
+        answer = await asks(client, action=action, version="v1.4.1", **where)
+        assert (answer.status_code, "deploys version v1.4.2, not v1.4.1" in answer.json()["error"]) == (
+            409,
+            True,
+        )
+    assert (await asks(client, action="finish", version="v1.4.2", **where)).status_code == 200
+
+
 async def test_a_deploy_that_failed_in_ci_raises_an_alert_and_rolls_nothing_back(
     client: httpx.AsyncClient, ports: Ports
 ) -> None:

@@ -7,13 +7,17 @@ import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 from standardwebhooks import Webhook
 
+from bot.cli.doctor import Diagnosis, diagnose
+from bot.config import Settings
 from bot.domain.errors import DestinationsUnusable
 from bot.domain.outbound import message_schema
 from bot.domain.verification import Purpose
@@ -21,7 +25,7 @@ from bot.domain.webhook_signing import headers, secret_bytes
 from bot.services import alerting, checking, ending, rolling_back
 from bot.services.destinations import Destinations, destinations
 from bot.services.outgoing import GIVE_UP, LEASE, Outbox
-from bot.services.ports import Ports
+from bot.services.ports import Ports, SystemClock
 from bot.storage import github_deployments, outbound, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -422,3 +426,34 @@ async def test_nothing_listens_there(ports: Ports, clock: ManualClock) -> None:
     await sends_all(box)
     await box.stop()
     assert "ConnectError" in str((await figures(ports)).problem)
+
+
+# ── the doctor ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def diagnosed(database_url: str, folder: Path, **changed: Any) -> Diagnosis:
+    (folder / "short.md").write_text("- [ ] One\n")
+    settings = Settings(_env_file=None, database_url=database_url, checklists=folder, **changed)  # type: ignore[call-arg]
+    [found] = [one async for one in diagnose(settings) if one.what == "Other systems"]
+    return found
+
+
+async def test_the_doctor_tells_who_is_told_and_what_was_given_up(
+    ports: Ports, outbox: Outbox, receiver: Receiver, database_url: str, tmp_path: Path, url: str
+) -> None:
+    receiver.troubles = [web.Response(status=410)]
+    object.__setattr__(ports, "clock", SystemClock())
+    await start(ports)
+    await card_is_posted(ports)
+    await sends_all(outbox)
+    set_up = {"webhook_urls": SecretStr(url), "webhook_secret": SecretStr(SECRET)}
+    found = await diagnosed(database_url, tmp_path, **set_up)
+    assert (found.fine, found.said) == (
+        False,
+        "told: 1 webhook; waiting: 0, given up within 7 days: 1 (HTTP 410)",
+    )
+    found = await diagnosed(database_url, tmp_path)
+    assert found.said == "nobody is told (DEPLOYBOT_WEBHOOK_URLS)"
+    found = await diagnosed(database_url, tmp_path, webhook_urls=SecretStr("nowhere"))
+    assert found.fine is False
+    assert "address 1 is no http or https address" in found.said
