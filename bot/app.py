@@ -33,12 +33,13 @@ from bot.slack.answering import Answerer
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.check_listeners import CheckListeners
 from bot.slack.connection import SocketConnection
-from bot.slack.conversation import Conversation, Meaning
+from bot.slack.conversation import Conversation, Meaning, Part
 from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
 from bot.slack.inflight import InFlight
 from bot.slack.listeners import Listeners
 from bot.slack.publisher import Publisher
 from bot.slack.reminder_listeners import ReminderListeners
+from bot.slack.report_conversation import ReportConversation
 from bot.storage import migrating, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -157,7 +158,11 @@ class Application:
             logger=logging.getLogger("slack_bolt"),
         )
         answerer = Answerer(gateway, self._in_flight)
-        parts = [AlertConversation(self.ports, Meaning(self.ports))]
+        meaning = Meaning(self.ports)
+        reports = ReportConversation(
+            self.ports, meaning, gateway=gateway, answerer=answerer, in_flight=self._in_flight
+        )
+        parts: list[Part] = [AlertConversation(self.ports, meaning), reports]
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
         Listeners(
             ports=self.ports,
@@ -171,6 +176,7 @@ class Application:
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
+        reports.register(bolt)
         self._publisher = Publisher(
             database=self.ports.database,
             deployments=self.ports.deployments,

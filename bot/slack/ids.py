@@ -37,6 +37,8 @@ class Action(StrEnum):
     NOT_THIS_DEPLOY = "not_this_deploy"
     SNOOZE = "snooze"
     RAISE = "raise_trigger"
+    REPORT_HTML = "report_html"
+    REPORT_MARKDOWN = "report_markdown"
 
 
 class View(StrEnum):

@@ -11,13 +11,14 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
 from bot.domain.events import BOT
+from bot.services import reporting
 from bot.services.ports import Clock
 from bot.slack.blocks import (
     alert,
@@ -25,12 +26,13 @@ from bot.slack.blocks import (
     card,
     notices,
     reminder,
+    reports,
     rollback,
     runbook,
     section,
     words,
 )
-from bot.slack.charts import Charts
+from bot.slack.charts import PICTURED, Charts
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.pacing import RateLimits, due_at
 from bot.storage import posts, reminders
@@ -246,7 +248,7 @@ class Publisher:
             return
         async with self._database.write() as tx:
             await posts.sent(tx, post.id, ts=ts, thread_ts=thread_ts, revision=revision, at=self._clock.now())
-        if post.kind == "alert":
+        if post.kind in PICTURED:
             self._charts.begin(post)
 
     async def _update(self, job: _Job, channel: str, ts: str) -> None:
@@ -254,7 +256,7 @@ class Publisher:
         try:
             await self._gateway.update(await self._draw(job), channel=channel, ts=ts)
         except SlackFailure as failure:
-            if failure.code != "invalid_blocks" or post.kind != "alert" or self._charts.of(post) is None:
+            if failure.code != "invalid_blocks" or self._charts.of(post) is None:
                 raise
             self._charts.not_yet(post)
             await self._gateway.update(await self._draw(job), channel=channel, ts=ts)
@@ -295,6 +297,8 @@ class Publisher:
                 )
             case "reminder" | "direct":
                 return await self._reminder(deployment, post)
+            case "report":
+                return await self._report(deployment, post, names)
             case "notice":
                 return notices.draw(deployment, post.key, post.content, names=names)
         raise ValueError(f"no drawing for a post of kind {post.kind}")
@@ -313,6 +317,13 @@ class Publisher:
             link=None if root is None else self._gateway.link(root.channel, root.ts),
             now=self._clock.now(),
         )
+
+    async def _report(self, deployment: Deployment, post: Post, names: Mapping[str, str]) -> words.Drawing:
+        told = await reporting.collect(
+            self._database, self._deployments, self._clock, deployment.id, names=reporting.nobody
+        )
+        picture = self._charts.of(post)
+        return reports.draw(deployment, post.key, post.content, report=told, names=names, picture=picture)
 
     async def _link(self, direct: Post) -> str | None:
         """To the newest alert of what a direct message is about."""

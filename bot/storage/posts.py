@@ -16,7 +16,7 @@ from bot.domain.post import PlannedPost
 from bot.storage.schema import Instant, posts
 
 #: Kinds of messages that are posted once and say what was then; nothing draws them again.
-ONCE = ("notice", "announcement", "reminder", "direct")
+ONCE = ("notice", "announcement", "reminder", "direct", "report")
 #: Longer than any message waits for more changes to come.
 SETTLED = timedelta(seconds=30)
 
