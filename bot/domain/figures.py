@@ -237,7 +237,9 @@ def figured(
     days: int,
     until: datetime,
 ) -> Figures:
-    """The figures of these deployments. `texts` has items' words by key, `sections` titles by its first part."""
+    """The figures of these deployments. `texts` has items' words by key, `sections` titles by its first
+    part.
+    """
     live = [one for one in past if one.live_at is not None]
     failed = [one for one in live if one.failed]
     leads = [

@@ -51,8 +51,8 @@ def in_words(figures: Figures) -> str:
         f"passed every time, in {ENOUGH} deployments or more; ask what they would catch",
     )
     lines.append(
-        "A deployment counts once it was live: Go, the tick that says so, or the end. Failed is: rolled back, "
-        "an alert after that (no drill) that nobody cleared as “not this deploy”, or aborted after it was live. "
+        "A deployment counts once it was live: Go, the tick that says so, or the end. Failed is rolled back, "
+        "or an alert after that (no drill) that nobody cleared as “not this deploy”, or aborted after that. "
         "Restored is: the rollback was verified, or the last alert was over. Definitions: dora.dev."
     )
     return "\n".join(lines)
