@@ -85,6 +85,7 @@ async def test_the_end_brings_the_report_with_its_picture_and_the_page(
     )
     clock.forward(timedelta(minutes=8))
     await ana.ticks("Verify deployment")
+    await ana.sees_ticked("Verify deployment", by="ana")
     clock.forward(timedelta(minutes=30))
     await measured(bot, stage, clock)
     await ana.types("/deploy finish")
@@ -97,6 +98,8 @@ async def test_the_end_brings_the_report_with_its_picture_and_the_page(
         await player.sees("Start to Go 12 min", where=said)
         await player.sees("1 alert, never acknowledged", where=said)
         picture = said.locator("img.bk-image")
+        await expect(picture).to_have_count(1, timeout=30_000)
+        await said.get_by_role("button").last.scroll_into_view_if_needed()
         await expect(picture).to_be_visible(timeout=30_000)
         alt = await picture.get_attribute("alt")
         assert alt is not None
@@ -104,7 +107,6 @@ async def test_the_end_brings_the_report_with_its_picture_and_the_page(
         await player.page.wait_for_function(
             "[...document.querySelectorAll('img.bk-image')].every(i => i.naturalWidth === 1800)"
         )
-        await said.scroll_into_view_if_needed()
         await player.looks(str(pictures / f"{name}.png"))
     assert await ben.thread.locator("article", has_text="finished storefront").count() == 1
 
