@@ -10,7 +10,7 @@ from typing import Any
 from bot.domain import rollback
 from bot.domain.check import Outcome
 from bot.domain.deployment import FILE, Deployment, Phase, fold
-from bot.domain.events import BOT, Event, broken_link
+from bot.domain.events import BOT, Event, Fact, broken_link
 from bot.domain.flight import record
 from bot.domain.item_stories import stories
 from bot.domain.narrating import KEY_KINDS, Scene, scene, told
@@ -152,7 +152,7 @@ def _entry(event: Event, set_: Scene, call: Callable[[str], str]) -> Entry:
         who=call(fact.actor),
         text=told(event, set_),
         item=key,
-        key=fact.kind in KEY_KINDS,
+        key=fact.kind in KEY_KINDS or _says_live(fact),
     )
 
 
@@ -179,12 +179,17 @@ def _verified(state: Deployment, events: Sequence[Event]) -> datetime | None:
     at = None
     for event in events:
         fact = event.fact
-        if str(fact.data.get("item", "")).rpartition("/")[2] == DEPLOYED and not fact.data.get("moot"):
+        if _says_live(fact):
             if fact.kind in ("item.ticked", "item.overruled"):
                 at = fact.at
             elif fact.kind == "item.unticked":
                 at = None
     return at
+
+
+def _says_live(fact: Fact) -> bool:
+    """Whether it is about the item whose tick says that the change is live."""
+    return str(fact.data.get("item", "")).rpartition("/")[2] == DEPLOYED and not fact.data.get("moot")
 
 
 def _spans(state: Deployment, verified: datetime | None, until: datetime) -> tuple[Span, ...]:

@@ -107,6 +107,7 @@ async def test_the_end_brings_the_report_with_its_picture_and_the_page(
         await player.page.wait_for_function(
             "[...document.querySelectorAll('img.bk-image')].every(i => i.naturalWidth === 1800)"
         )
+        await said.get_by_role("button").last.scroll_into_view_if_needed()
         await player.looks(str(pictures / f"{name}.png"))
     assert await ben.thread.locator("article", has_text="finished storefront").count() == 1
 
