@@ -13,7 +13,7 @@ from bot.cli import settings as cli_settings
 from bot.cli.serve import run
 from bot.config import Settings
 from bot.domain.errors import DatabaseNotCurrent
-from bot.domain.figures import figures_to_json
+from bot.domain.figures_data import figures_to_json
 from bot.services import measuring
 from bot.slack.commands import LONGEST_STATS_DAYS
 from bot.storage import migrating

@@ -182,7 +182,9 @@ SCHEMA: dict[str, Any] = {
                 times=_list(_object("A step of it.", what=_TEXT, at=_AT, seconds_after=_SECONDS)),
             )
         ),
-        links=_list({"type": "object"}, "Facts from other systems, as they were linked."),
+        links=_list(
+            {"type": "object"}, "Facts from other systems, as they were linked, without what is empty."
+        ),
         recorder=_object(
             "The flight recorder's line of the metric; its marks are the timeline.",
             from_=_AT,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from bot.domain import rollback
 from bot.domain.check import Outcome
@@ -14,18 +13,15 @@ from bot.domain.events import BOT, Event, Fact, broken_link
 from bot.domain.flight import record
 from bot.domain.item_stories import stories
 from bot.domain.narrating import KEY_KINDS, Scene, scene, told
+from bot.domain.outcome_stories import alerts, overrides, rollback_story, watch_story
 from bot.domain.reminding import zone
 from bot.domain.report import (
-    AlertStory,
     Doer,
     Entry,
     ItemStory,
-    OverrideStory,
     Report,
-    RollbackStory,
     SectionStory,
     Span,
-    WatchStory,
 )
 from bot.domain.signals import Measured
 from bot.domain.watching import DEPLOYED, Source
@@ -48,6 +44,10 @@ _DEEDS = {
     "override.requested": "overrides asked",
     "override.confirmed": "overrides confirmed",
 }
+
+
+#: What every other deed is called.
+_OTHER = "other deeds"
 
 
 def people_in(events: Iterable[Event]) -> tuple[str, ...]:
@@ -95,7 +95,6 @@ def made(
     found = stories(state, events, timeline, boxes=boxes, call=call, plain=plain)
     total = len(state.checklist.items)
     items, steps = found[:total], found[total:] if state.aftermath.rollback is not None else ()
-    alerts = _alerts(events, call)
     deployed = state.aftermath.deployed
     verified = _verified(state, events)
     live_at = verified or (deployed.at if deployed is not None else None)
@@ -126,11 +125,15 @@ def made(
         people=_people(events, call),
         items=items,
         steps=steps,
-        overrides=_overrides(events, set_, call),
-        alerts=alerts,
-        watch=_watch(state),
-        rollback=_rollback(state, call),
-        links=tuple(dict(e.fact.data) for e in events if e.fact.kind == "deployment.linked"),
+        overrides=overrides(events, set_, call),
+        alerts=alerts(events, call),
+        watch=watch_story(state),
+        rollback=rollback_story(state, call),
+        links=tuple(
+            {name: value for name, value in event.fact.data.items() if value not in ("", None)}
+            for event in events
+            if event.fact.kind == "deployment.linked"
+        ),
         timeline=timeline,
         head=state.head,
         broken=broken_link(events) or "",
@@ -226,7 +229,8 @@ def _sections(
     for section in state.checklist.sections:
         own = items[first : first + len(section.items)]
         first += len(own)
-        times = [item.at for item in own if item.at is not None and item.by != FILE]
+        ticked = [item for item in own if item.state in ("done", "contradicted") and item.by != FILE]
+        times = [item.at for item in ticked if item.at is not None]
         found.append(
             SectionStory(
                 title=plain(section.title) or "The checklist",
@@ -249,131 +253,17 @@ def _people(events: Sequence[Event], call: Callable[[str], str]) -> tuple[Doer, 
             continue
         first, last = seen.get(fact.actor, (fact.at, fact.at))
         seen[fact.actor] = (min(first, fact.at), max(last, fact.at))
-        deeds.setdefault(fact.actor, Counter())[_DEEDS.get(fact.kind, "other")] += 1
+        deeds.setdefault(fact.actor, Counter())[_DEEDS.get(fact.kind, _OTHER)] += 1
     order = sorted(deeds, key=lambda user: (user == BOT, -deeds[user].total(), user))
     return tuple(
         Doer(
             id=user,
             name=call(user),
-            deeds=dict(deeds[user].most_common()),
+            deeds=dict(sorted(deeds[user].items(), key=lambda deed: (deed[0] == _OTHER, -deed[1]))),
             first=seen[user][0],
             last=seen[user][1],
         )
         for user in order
-    )
-
-
-def _overrides(events: Sequence[Event], set_: Scene, call: Callable[[str], str]) -> tuple[OverrideStory, ...]:
-    asked: dict[int, OverrideStory] = {}
-    for event in events:
-        fact, data = event.fact, event.fact.data
-        request = data.get("request")
-        if fact.kind == "override.requested":
-            asked[event.seq] = _override(data, str(data.get("what", "")), fact.at, set_, call(fact.actor))
-        elif fact.kind == "override.confirmed" and request in asked:
-            asked[request] = _settled(asked[request], "confirmed", call(fact.actor))
-        elif fact.kind == "override.withdrawn" and request in asked:
-            asked[request] = _settled(asked[request], "withdrawn", "")
-        elif isinstance(data.get("override"), Mapping) and fact.kind.startswith("deployment."):
-            what = "go" if fact.kind == "deployment.go" else "finish"
-            if any(one.what == what and one.state == "confirmed" for one in asked.values()):
-                continue  # told already, by its own events
-            used = data["override"]
-            story = _override(used, what, fact.at, set_, call(str(used.get("first", ""))))
-            asked[event.seq] = _settled(story, "confirmed", call(str(used.get("second", ""))))
-    return tuple(asked.values())
-
-
-def _override(data: Mapping[str, Any], what: str, at: datetime, set_: Scene, first: str) -> OverrideStory:
-    return OverrideStory(
-        what=what,
-        reason=str(data.get("reason", "")),
-        first=first,
-        second="",
-        state="asked",
-        at=at,
-        open=tuple(set_.keys.get(str(key), str(key)) for key in data.get("open", ())),
-    )
-
-
-def _settled(story: OverrideStory, state: str, second: str) -> OverrideStory:
-    return OverrideStory(
-        what=story.what,
-        reason=story.reason,
-        first=story.first,
-        second=second,
-        state=state,
-        at=story.at,
-        open=story.open,
-    )
-
-
-def _alerts(events: Sequence[Event], call: Callable[[str], str]) -> tuple[AlertStory, ...]:
-    made: list[dict[str, Any]] = []
-    current: dict[str, dict[str, Any]] = {}
-    for event in events:
-        fact, data = event.fact, event.fact.data
-        if fact.kind == "trigger.fired":
-            finding = data.get("finding", {})
-            current[data["key"]] = {
-                "key": data["key"],
-                "title": data["title"],
-                "raised_by": call(fact.actor),
-                "source": data["source"],
-                "at": fact.at,
-                "said": finding.get("change") or finding.get("said") or "",
-            }
-            made.append(current[data["key"]])
-            continue
-        alert = current.get(data.get("key", "")) if fact.kind.startswith("trigger.") else None
-        if alert is None:
-            continue
-        match fact.kind:
-            case "trigger.acknowledged" if "acknowledged_at" not in alert:
-                alert |= {"acknowledged_by": call(fact.actor), "acknowledged_at": fact.at}
-            case "trigger.cleared":
-                alert |= {"cleared_by": call(fact.actor), "cleared_at": fact.at, "reason": data["reason"]}
-            case "trigger.recovered":
-                alert["recovered_at"] = fact.at
-            case "trigger.worsened":
-                alert["worsened"] = alert.get("worsened", 0) + 1
-                alert["recovered_at"] = None
-            case "trigger.updated":
-                alert["recovered_at"] = None
-            case "trigger.escalated":
-                alert["escalated"] = max(alert.get("escalated", 0), data["level"])
-    return tuple(AlertStory(**alert) for alert in made)
-
-
-def _watch(state: Deployment) -> WatchStory | None:
-    watch = state.aftermath.watch
-    if watch is None or (watch.begun_at is None and not watch.labels):
-        return None
-    signals = []
-    for name, label in watch.labels.items():
-        judged = watch.judged.get(name)
-        verdict = judged.verdict.value if judged is not None else "not judged"
-        signals.append((label, verdict, judged.said if judged is not None else ""))
-    return WatchStory(
-        verdict=watch.verdict.value if watch.begun_at is not None else "not begun",
-        begun_at=watch.begun_at,
-        ended_at=watch.ended_at,
-        signals=tuple(signals),
-    )
-
-
-def _rollback(state: Deployment, call: Callable[[str], str]) -> RollbackStory | None:
-    back, progress = state.aftermath.rollback, rollback.progress(state)
-    if back is None or progress is None:
-        return None
-    return RollbackStory(
-        by=call(back.by),
-        at=back.at,
-        why=back.why,
-        verified_at=back.verified_at,
-        done=progress.done,
-        total=progress.total,
-        times=tuple(rollback.times(state)),
     )
 
 

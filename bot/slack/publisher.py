@@ -50,6 +50,8 @@ LOOK_EVERY_S, LOOK_PAUSE_S = 2.0, 0.03
 PARALLEL = 4
 #: Our clock and Slack's may differ: a lost post is looked for from this long before it was tried.
 CLOCK_SKEW = timedelta(minutes=10)
+#: A report sent so recently still gets its picture after a restart.
+PICTURE_WITHIN = timedelta(hours=6)
 #: Waits after a failure: doubled each time up to the longest.
 RETRY_S, LONGEST_RETRY_S, PERMANENT_RETRY_S = 1.0, 30.0, 60.0
 
@@ -101,6 +103,11 @@ class Publisher:
             if self._database.is_sqlite:
                 await posts.release(tx, owner=None)
             await posts.retry_now(tx)
+            since = self._clock.now() - PICTURE_WITHIN
+            bare = await posts.unpictured(tx, "report", since=since)
+        # Nothing draws a report again by itself: one whose picture was cut off would never get it.
+        for post in bare:
+            self._charts.begin(post)
         self._task = asyncio.create_task(self._run(), name="publisher")
 
     async def stop(self, *, within: float) -> None:

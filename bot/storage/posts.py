@@ -168,6 +168,17 @@ async def learn(tx: AsyncConnection, post_id: int, **more: Any) -> None:
     await tx.execute(update(posts).where(posts.c.id == post_id).values(content=text))
 
 
+async def unpictured(tx: AsyncConnection, kind: str, *, since: datetime) -> list[Post]:
+    """Messages of a kind that were last sent since then and never got their picture."""
+    query = select(posts).where(
+        posts.c.kind == kind,
+        posts.c.ts.is_not(None),
+        posts.c.shown_at >= since,
+        ~posts.c.content.contains('"chart":'),
+    )
+    return [_post(row) for row in await tx.execute(query.order_by(posts.c.id))]
+
+
 async def pending(tx: AsyncConnection) -> list[Post]:
     """Messages that show less than they should, in the order of their threads."""
     query = select(posts).where(posts.c.wanted > posts.c.shown)

@@ -19,8 +19,8 @@ from bot.domain.figures import (
     PastTick,
     PastTrigger,
     figured,
-    figures_to_json,
 )
+from bot.domain.figures_data import figures_to_json
 from bot.templates.figures_text import in_words
 from tests.histories import minute
 from tests.makers import ANA, BEN
@@ -43,7 +43,8 @@ def past(id_: int = 1, **changed: Any) -> Past:
 
 
 def trigger(**changed: Any) -> PastTrigger:
-    return PastTrigger(**{"key": "errors", "source": "watch", "at": minute(20)} | changed)
+    values: dict[str, Any] = {"key": "errors", "source": "watch", "at": minute(20)}
+    return PastTrigger(**values | changed)
 
 
 def of(

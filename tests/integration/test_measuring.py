@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from bot.domain.check import Outcome
-from bot.domain.events import BOT, canonical
+from bot.domain.events import BOT, Event, canonical
 from bot.domain.triggering import TriggerFinding
 from bot.domain.verification import Purpose
 from bot.domain.watching import Source
@@ -59,7 +59,8 @@ async def test_figures_are_made_of_what_was_stored(database: Database) -> None:
 async def fill(ports: Ports, count: int) -> None:
     """Past deployments of 107 items each, straight into the tables."""
     one = make_checklist(sections=6, boxes=9, steps=9)
-    plans, facts_of = [], []
+    plans: list[dict[str, object]] = []
+    facts_of: list[Event] = []
     for number in range(1, count + 1):
         facts = [start_fact(one)]
         for at, item in enumerate(one.items):
