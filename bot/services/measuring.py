@@ -129,12 +129,21 @@ def _after(one: Past, row: CourseRow) -> Past:
             return _changed(one, data["key"], recovered_at=None)
         case "rollback.started":
             return replace(one, rollback_at=row.at, rollback_trigger=data.get("trigger", ""))
-        case "deployment.linked" if data.get("what") == "commits" and data.get("first_commit_at"):
-            at = datetime.fromisoformat(data["first_commit_at"])
-            at = at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-            known = one.first_commit_at
-            return replace(one, first_commit_at=at if known is None else min(at, known))
+        case "deployment.linked" if data.get("what") == "commits":
+            known = [
+                at for at in (one.first_commit_at, _instant(data.get("first_commit_at"))) if at is not None
+            ]
+            return replace(one, first_commit_at=min(known, default=None))
     return one
+
+
+def _instant(text: Any) -> datetime | None:
+    """The instant another system named; None where it named none that can be read."""
+    try:
+        at = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _changed(one: Past, key: str, **values: Any) -> Past:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from bot.domain.check import Outcome
-from bot.domain.events import BOT, Event, canonical
+from bot.domain.events import BOT, Event, Fact, canonical
 from bot.domain.triggering import TriggerFinding
 from bot.domain.verification import Purpose
 from bot.domain.watching import Source
@@ -42,6 +42,12 @@ async def test_figures_are_made_of_what_was_stored(database: Database) -> None:
                 finding=TriggerFinding(),
             )
             await rolling_back.start(ports, deployment.id, user=BEN, why="errors", delivery=f"back.{number}")
+        async with database.write() as tx:
+            state = await ports.deployments.get(tx, deployment.id, locked=True)
+            assert state is not None
+            linked = {"what": "commits", "first_commit_at": "2026-03-02T09:00:00" if number else "soon"}
+            told = Fact(kind="deployment.linked", actor=BOT, at=clock.now(), data=linked)
+            await ports.deployments.append(tx, state, [told])
         clock.forward(minutes=5)
         await ending.finish(ports, deployment.id, user=ANA, delivery=f"end.{number}")
     other = await start(ports, environment="staging")
@@ -49,6 +55,7 @@ async def test_figures_are_made_of_what_was_stored(database: Database) -> None:
     made = await measuring.figures(ports, team=TEAM, service="STOREFRONT")
     assert (made.environment, made.deployments, made.failed, made.alerts) == ("production", 6, 1, 1)
     assert made.fail_rate == pytest.approx(1 / 6)
+    assert (made.lead_time.n, made.lead_time.enough) == (5, True)
     everything = await measuring.figures(ports, environment="all")
     assert (everything.environment, everything.deployments, everything.called_off) == ("", 6, 1)
     assert (await measuring.figures(ports, team="T0OTHER")).deployments == 0
