@@ -55,6 +55,7 @@ from bot.slack.pinger import Pinger
 from bot.slack.premises import SlackPremises
 from bot.slack.publisher import Publisher
 from bot.slack.reminder_listeners import ReminderListeners
+from bot.slack.report_conversation import ReportConversation
 from bot.slack.shortcut_listeners import ShortcutListeners
 from bot.storage import migrating, outbound, posts
 from bot.storage.database import Database
@@ -209,6 +210,9 @@ class Application:
         )
         answerer = Answerer(gateway, self._in_flight)
         meaning = Meaning(self.ports)
+        reports = ReportConversation(
+            self.ports, meaning, gateway=gateway, answerer=answerer, in_flight=self._in_flight
+        )
         parts: list[Part] = [
             AlertConversation(self.ports, meaning),
             HomeConversation(self.ports, gateway, meaning),
@@ -216,6 +220,7 @@ class Application:
             ItemConversation(self.ports, meaning, gateway),
             LockConversation(self.ports, gateway),
             LeadConversation(self.ports, gateway, meaning),
+            reports,
         ]
         conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
         queue = TickQueue(self.ports)
@@ -249,6 +254,7 @@ class Application:
         AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
         LockListeners(ports=self.ports, conversation=conversation, answerer=answerer).register(bolt)
         LeadListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
+        reports.register(bolt)
         self._publisher = Publisher(
             database=self.ports.database,
             deployments=self.ports.deployments,

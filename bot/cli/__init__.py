@@ -17,7 +17,9 @@ from bot.cli import (
     local,
     manifest,
     migrate,
+    report,
     serve,
+    stats,
     verify,
     webhooks,
 )
@@ -41,6 +43,8 @@ app.command("local")(local.local)
 app.command("manifest")(manifest.print_manifest)
 app.command("doctor")(doctor.doctor)
 app.command("verify")(verify.verify)
+app.command("report")(report.report)
+app.command("stats")(stats.stats)
 app.command("migrate")(migrate.migrate)
 app.command("webhook-schema")(webhooks.schema)
 

@@ -804,6 +804,27 @@ class SlackRefused(DeploybotError):
         super().__init__(f"Slack refused {method} ({code}). {hint}")
 
 
+class CannotWrite(DeploybotError):
+    """A file that cannot be written."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path} can't be written: {why}. Choose another place with --output.")
+
+
+class DatabaseNotCurrent(DeploybotError):
+    """A database whose tables are not those of this version."""
+
+    def __init__(self) -> None:
+        super().__init__("The database is not at the newest schema: run `deploybot migrate` first.")
+
+
+class ReportNotSent(DeploybotError):
+    """Slack did not take a report's file."""
+
+    def __init__(self, code: str, hint: str) -> None:
+        super().__init__(f"Slack did not take the report's file ({code}). {hint}")
+
+
 class LeaseLost(DeploybotError):
     """Another process has taken over what this one was at."""
 

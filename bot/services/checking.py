@@ -255,7 +255,7 @@ async def add_conclusion(
     """Own the message that says it is Go or finished, or what reopened instead."""
     facts = list(facts)
     if not after.phase.open:
-        await _add(tx, after, PlannedPost(kind="notice", key=after.phase), at)
+        await _add(tx, after, PlannedPost(kind="report", key=after.phase), at)
     elif after.go is not None and any(fact.kind == "deployment.go" for fact in facts):
         second = next((one.second for one in after.care.confirmed if one.confirmed_at == after.go.at), "")
         content = {"by": after.go.by, "open": len(after.open_items), "second": second}

@@ -43,6 +43,12 @@ async def opened(ports: Ports, team: str, channel: str | None = None) -> list[De
         return await ports.deployments.open(tx, team, channel)
 
 
+async def newest(ports: Ports, team: str, channel: str) -> Deployment | None:
+    """The deployment that was started last in a channel, open or not; None where there was none."""
+    async with ports.database.read() as tx:
+        return await ports.deployments.newest(tx, team, channel)
+
+
 async def in_thread(ports: Ports, team: str, channel: str, ts: str) -> Deployment | None:
     """The deployment whose thread this is, or None."""
     async with ports.database.read() as tx:

@@ -80,7 +80,7 @@ async def note_progress(tx: AsyncConnection, before: Deployment, after: Deployme
     was, now = rollback.progress(before), rollback.progress(after)
     if now is None or not now.over or (was is not None and was.over):
         return
-    post = PlannedPost(kind="notice", key=f"rolled_back-{after.seq}", content=_content(after))
+    post = PlannedPost(kind="report", key=f"rolled_back-{after.seq}", content=_content(after))
     await _own(tx, after, [post], at)
 
 

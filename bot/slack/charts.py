@@ -1,8 +1,8 @@
-"""Gives alerts their charts, beside the sending: no alert waits for a picture.
+"""Gives alerts and reports their pictures, beside the sending: no message waits for one.
 
-An alert is posted without one. Then its chart is drawn in a thread, uploaded, and the alert drawn again with
-it. Slack may take a while until an uploaded file can be shown (slackapi/python-slack-sdk#1658): an alert that
-is refused with its chart goes out without it at once, and gets it later.
+A message is posted without one. Then its picture is drawn in a thread, uploaded, and the message drawn again
+with it. Slack may take a while until an uploaded file can be shown (slackapi/python-slack-sdk#1658): what is
+refused with its picture goes out without it at once, and gets it later.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +22,9 @@ from bot.domain.errors import DeploybotError
 from bot.domain.signals import Measured
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source, Trigger
+from bot.services import reporting
 from bot.services.ports import Clock
-from bot.slack import chart
+from bot.slack import chart, recorder_chart
 from bot.slack.blocks.alert import Chart
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.series import alt_text, series
@@ -39,6 +41,21 @@ LOOKED_AT_S = 1.0
 TRIES_S = (0.0, 2.0, 8.0, 30.0, 120.0)
 #: Waits after Slack refused to show an uploaded chart, in seconds; then the alert stays without.
 NOT_YET_S = (2.0, 4.0, 8.0, 16.0, 60.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Picture:
+    """A PNG with what Slack is told of it."""
+
+    data: bytes
+    name: str
+    title: str
+    #: The same in words.
+    alt: str
+
+
+#: Kinds of messages that get a picture.
+PICTURED = ("alert", "report")
 
 
 class Charts:
@@ -64,14 +81,14 @@ class Charts:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def of(self, post: Post) -> Chart | None:
-        """The alert's chart, once it has one that can be shown."""
-        kept = post.content.get("chart")
+        """The message's picture, once it has one that can be shown."""
+        kept = post.content.get("chart") if post.kind in PICTURED else None
         if not kept or post.id in self._held_back:
             return None
         return Chart(file=kept["file"], alt=kept["alt"])
 
     def begin(self, post: Post) -> None:
-        """Make the chart of an alert that was sent, unless it has one or one is being made."""
+        """Make the picture of a message that was sent, unless it has one or one is being made."""
         if post.content.get("chart") or post.id in self._begun or not chart.available():
             return
         self._begun.add(post.id)
@@ -121,25 +138,44 @@ class Charts:
                 return
 
     async def _make_once(self, post: Post) -> None:
+        made = await (self._recorder(post) if post.kind == "report" else self._chart(post))
+        if made is None:
+            return
+        file = await self._gateway.upload(made.data, name=made.name, title=made.title, alt=made.alt)
+        async with self._database.write() as tx:
+            await posts.learn(tx, post.id, chart={"file": file, "alt": made.alt})
+        await asyncio.sleep(LOOKED_AT_S)
+        await self._redraw(post)
+
+    async def _recorder(self, post: Post) -> _Picture:
+        report = await reporting.collect(
+            self._database, self._deployments, self._clock, post.deployment_id, names=reporting.nobody
+        )
+        return _Picture(
+            data=await asyncio.to_thread(recorder_chart.draw, report.recorder),
+            name=f"{report.name}-flight-recorder.png",
+            title=f"{report.name}: flight recorder",
+            alt=report.recorder.alt,
+        )
+
+    async def _chart(self, post: Post) -> _Picture | None:
         async with self._database.read() as tx:
             state = await self._deployments.get(tx, post.deployment_id)
             trigger = state.aftermath.trigger_of(post.content["fired"]) if state is not None else None
             if state is None or trigger is None:
-                return
+                return None
             finding = TriggerFinding.from_json(post.content["finding"])
             deployed, measured = await self._samples(tx, state, trigger, finding)
         alert = trigger.announced_at or trigger.at
         shown = series(measured, finding, deployed=deployed, alert=alert)
         if shown is None:
-            return
-        data = await asyncio.to_thread(chart.draw, shown)
-        alt = alt_text(shown)
-        name = f"{state.name}-{finding.signal}.png"
-        file = await self._gateway.upload(data, name=name, title=f"{state.name}: {shown.label}", alt=alt)
-        async with self._database.write() as tx:
-            await posts.learn(tx, post.id, chart={"file": file, "alt": alt})
-        await asyncio.sleep(LOOKED_AT_S)
-        await self._redraw(post)
+            return None
+        return _Picture(
+            data=await asyncio.to_thread(chart.draw, shown),
+            name=f"{state.name}-{finding.signal}.png",
+            title=f"{state.name}: {shown.label}",
+            alt=alt_text(shown),
+        )
 
     async def _samples(
         self, tx: AsyncConnection, state: Deployment, trigger: Trigger, finding: TriggerFinding

@@ -39,6 +39,8 @@ COMMANDS = (
     "rollback",
     "watch",
     "drill",
+    "report",
+    "stats",
     "help",
 )
 
@@ -262,6 +264,22 @@ class HandOver:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TellReport:
+    """What happened in a deployment, in figures, and as a file."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """Figures over many deployments; empty for all services and the usual environment."""
+
+    service: str = ""
+    environment: str = ""
+    days: int = 90
+
+
+@dataclass(frozen=True, kw_only=True)
 class Help:
     """What can be typed."""
 
@@ -275,6 +293,9 @@ class NotUnderstood:
     #: The nearest command, or empty.
     nearest: str = ""
 
+
+#: Longest time figures are made over, in days: ten years.
+LONGEST_STATS_DAYS = 3650
 
 Command = (
     Start
@@ -306,6 +327,8 @@ Command = (
     | ListQueue
     | LeaveQueue
     | HandOver
+    | TellReport
+    | Stats
     | Help
     | NotUnderstood
 )
@@ -381,6 +404,10 @@ def parse(text: str) -> Command:
             return _queue(rest)
         case "lead":
             return _lead(text)
+        case "report":
+            return _one_name("report", rest, TellReport)
+        case "stats":
+            return _stats(rest)
     nearest = difflib.get_close_matches(first.casefold(), COMMANDS, n=1, cutoff=0.5)
     return NotUnderstood(why=f"I don't know “{_short(first)}”.", nearest=nearest[0] if nearest else "")
 
@@ -494,7 +521,39 @@ def _lead(text: str) -> Command:
     return HandOver(user=user, name=name) if " " not in name else _too_much("lead", name)
 
 
-_Named = type[Status] | type[Finish] | type[GiveGo] | type[WatchLonger] | type[Drill] | type[OpenItems]
+_Named = (
+    type[Status]
+    | type[Finish]
+    | type[GiveGo]
+    | type[WatchLonger]
+    | type[Drill]
+    | type[OpenItems]
+    | type[TellReport]
+)
+
+
+def _stats(rest: str) -> Command:
+    words: list[str] = []
+    found = {"days": "90", "environment": ""}
+    tokens = iter(rest.split())
+    for token in tokens:
+        option = re.sub(r"^(--|—|–)", "--", token)  # as in start
+        if not option.startswith("--"):
+            words.append(token)
+            continue
+        name, equals, value = option[2:].partition("=")
+        if name not in found:
+            said = f"“{_short(token)}” is not an option of stats; there are --days N and --environment NAME."
+            return NotUnderstood(why=said)
+        found[name] = value if equals else next(tokens, "")
+        if not found[name]:
+            return NotUnderstood(why=f"--{name} needs a value after it.")
+    if not re.fullmatch(r"[0-9]{1,4}", found["days"]) or not 1 <= int(found["days"]) <= LONGEST_STATS_DAYS:
+        return NotUnderstood(why=f"--days takes a number from 1 to {LONGEST_STATS_DAYS}.")
+    if len(words) > 1:
+        return _too_much("stats", " ".join(words[1:]))
+    service = words[0] if words else ""
+    return Stats(service=service, environment=found["environment"], days=int(found["days"]))
 
 
 def _one_name(command: str, rest: str, kind: _Named) -> Command:

@@ -219,17 +219,25 @@ class Gateway:
         """Draw a message again. Raises SlackFailure."""
         await self.call("chat.update", channel=channel, ts=ts, text=drawing.text, blocks=list(drawing.blocks))
 
-    async def upload(self, data: bytes, *, name: str, title: str, alt: str) -> str:
-        """Give Slack an image for a message's block; its file id. Raises SlackFailure.
+    async def upload(
+        self,
+        data: bytes,
+        *,
+        name: str,
+        title: str,
+        alt: str = "",
+        channel: str = "",
+        thread_ts: str | None = None,
+        comment: str = "",
+    ) -> str:
+        """Give Slack a file; its id. Raises SlackFailure.
 
-        Each try is a new file: what a failed one left behind is shown to nobody.
+        Without a channel it is an image for a message's block. With one it is shared there, with a comment in
+        mrkdwn. Each try is a new file: what a failed one left behind is shown to nobody.
         """
+        described: dict[str, Any] = {"alt_txt": shorten(alt, 1000)} if alt else {}
         place = await self.call(
-            "files.getUploadURLExternal",
-            form=True,
-            filename=name,
-            length=str(len(data)),
-            alt_txt=shorten(alt, 1000),
+            "files.getUploadURLExternal", form=True, filename=name, length=str(len(data)), **described
         )
         session = self.client.session
         if session is None:
@@ -243,7 +251,9 @@ class Gateway:
         except (aiohttp.ClientError, OSError) as error:
             raise SlackFailure("upload", "connection") from error
         file = str(place["file_id"])
-        await self.call("files.completeUploadExternal", files=[{"id": file, "title": title}])
+        shared = {"channel_id": channel, "thread_ts": thread_ts, "initial_comment": comment}
+        where: dict[str, Any] = {key: value for key, value in shared.items() if value} if channel else {}
+        await self.call("files.completeUploadExternal", files=[{"id": file, "title": title}], **where)
         return file
 
     async def find(self, *, channel: str, thread_ts: str | None, uid: str, since: float) -> str | None:

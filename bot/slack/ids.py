@@ -57,6 +57,8 @@ class Action(StrEnum):
     HAND_OVER = "hand_over"
     TAKE_OVER = "take_over"
     STILL_ON_IT = "still_on_it"
+    REPORT_HTML = "report_html"
+    REPORT_MARKDOWN = "report_markdown"
 
 
 class Shortcut(StrEnum):

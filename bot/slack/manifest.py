@@ -13,7 +13,7 @@ SCOPES = {
     "channels:read": "see whether it is in a public channel before it starts there",
     "chat:write": "post and redraw the card and the checklist",
     "commands": "answer the slash command",
-    "files:write": "show a chart in an alert",
+    "files:write": "show a chart in an alert and a report, and hand a report over as a file",
     "groups:history": "find a message again whose posting was interrupted, in private channels",
     "groups:read": "see whether it is in a private channel before it starts there",
     "im:history": "find a direct message again whose posting was interrupted",
@@ -50,8 +50,8 @@ SHORTCUTS = (
 USAGE = (
     "start [service] [version] [environment] | check [section] | remind [item] in 2h | status | list | "
     "mine | open | go | no-go REASON | waive ITEM because REASON | assign ITEM @somebody | "
-    "lock SERVICE REASON | unlock SERVICE | locks | queue | lead @name | "
-    "finish | abort REASON | raise WORDS | rollback REASON | drill | help"
+    "lock SERVICE REASON | unlock SERVICE | locks | queue | lead @name | finish | abort REASON | "
+    "raise WORDS | rollback REASON | drill | report [name] | stats [service] | help"
 )
 
 

@@ -11,13 +11,14 @@ import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.domain.deployment import FILE, Deployment
 from bot.domain.errors import DeploybotError
 from bot.domain.events import BOT, CI
+from bot.services import reporting
 from bot.services.ports import Clock
 from bot.slack.blocks import (
     alert,
@@ -27,12 +28,13 @@ from bot.slack.blocks import (
     notices,
     nudges,
     reminder,
+    reports,
     rollback,
     runbook,
     section,
     words,
 )
-from bot.slack.charts import Charts
+from bot.slack.charts import PICTURED, Charts
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.pacing import RateLimits, due_at
 from bot.slack.pins import Pins
@@ -51,6 +53,8 @@ LOOK_EVERY_S, LOOK_PAUSE_S = 2.0, 0.03
 PARALLEL = 4
 #: Our clock and Slack's may differ: a lost post is looked for from this long before it was tried.
 CLOCK_SKEW = timedelta(minutes=10)
+#: A report sent so recently still gets its picture after a restart.
+PICTURE_WITHIN = timedelta(hours=6)
 #: Waits after a failure: doubled each time up to the longest.
 RETRY_S, LONGEST_RETRY_S, PERMANENT_RETRY_S = 1.0, 30.0, 60.0
 
@@ -105,6 +109,11 @@ class Publisher:
             if self._database.is_sqlite:
                 await posts.release(tx, owner=None)
             await posts.retry_now(tx)
+            since = self._clock.now() - PICTURE_WITHIN
+            bare = await posts.unpictured(tx, "report", since=since)
+        # Nothing draws a report again by itself: one whose picture was cut off would never get it.
+        for post in bare:
+            self._charts.begin(post)
         self._task = asyncio.create_task(self._run(), name="publisher")
         await self._pins.start()
 
@@ -254,7 +263,7 @@ class Publisher:
             return
         async with self._database.write() as tx:
             await posts.sent(tx, post.id, ts=ts, thread_ts=thread_ts, revision=revision, at=self._clock.now())
-        if post.kind == "alert":
+        if post.kind in PICTURED:
             self._charts.begin(post)
         elif post.kind == "card":
             self._pins.ring()
@@ -264,7 +273,7 @@ class Publisher:
         try:
             await self._gateway.update(await self._draw(job), channel=channel, ts=ts)
         except SlackFailure as failure:
-            if failure.code != "invalid_blocks" or post.kind != "alert" or self._charts.of(post) is None:
+            if failure.code != "invalid_blocks" or self._charts.of(post) is None:
                 raise
             self._charts.not_yet(post)
             await self._gateway.update(await self._draw(job), channel=channel, ts=ts)
@@ -311,6 +320,8 @@ class Publisher:
                 )
             case "reminder" | "direct":
                 return await self._reminder(deployment, post)
+            case "report":
+                return await self._report(deployment, post, names)
             case "notice":
                 return notices.draw(deployment, post.key, post.content, names=names)
         raise ValueError(f"no drawing for a post of kind {post.kind}")
@@ -330,6 +341,13 @@ class Publisher:
             now=self._clock.now(),
             reader=(await self._gateway.person(post.channel)).reader if post.kind == "direct" else None,
         )
+
+    async def _report(self, deployment: Deployment, post: Post, names: Mapping[str, str]) -> words.Drawing:
+        told = await reporting.collect(
+            self._database, self._deployments, self._clock, deployment.id, names=reporting.nobody
+        )
+        picture = self._charts.of(post)
+        return reports.draw(deployment, post.key, post.content, report=told, names=names, picture=picture)
 
     async def _link(self, direct: Post) -> str | None:
         """To the newest alert of what a direct message is about."""

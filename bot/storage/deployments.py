@@ -157,6 +157,12 @@ class Deployments:
         row = (await tx.execute(query)).one_or_none()
         return None if row is None else await self._state(tx, row)
 
+    async def newest(self, tx: AsyncConnection, team: str, channel: str) -> Deployment | None:
+        """The deployment that was started last in a channel, or None."""
+        query = select(deployments).where(deployments.c.team == team, deployments.c.channel == channel)
+        row = (await tx.execute(query.order_by(deployments.c.id.desc()).limit(1))).one_or_none()
+        return None if row is None else await self._state(tx, row)
+
     async def ids(self, tx: AsyncConnection) -> list[int]:
         """Every deployment's id, in order."""
         return list((await tx.execute(select(deployments.c.id).order_by(deployments.c.id))).scalars())

@@ -16,7 +16,7 @@ from bot.domain.post import PlannedPost
 from bot.storage.schema import Instant, posts
 
 #: Kinds of messages that are posted once and say what was then; nothing draws them again.
-ONCE = ("notice", "announcement", "reminder", "direct")
+ONCE = ("notice", "announcement", "reminder", "direct", "report")
 #: Longer than any message waits for more changes to come.
 SETTLED = timedelta(seconds=30)
 
@@ -173,6 +173,17 @@ async def learn(tx: AsyncConnection, post_id: int, **more: Any) -> None:
     content = json.loads((await tx.execute(query)).scalar_one()) | more
     text = json.dumps(content, ensure_ascii=False)
     await tx.execute(update(posts).where(posts.c.id == post_id).values(content=text))
+
+
+async def unpictured(tx: AsyncConnection, kind: str, *, since: datetime) -> list[Post]:
+    """Messages of a kind that were last sent since then and never got their picture."""
+    query = select(posts).where(
+        posts.c.kind == kind,
+        posts.c.ts.is_not(None),
+        posts.c.shown_at >= since,
+        ~posts.c.content.contains('"chart":'),
+    )
+    return [_post(row) for row in await tx.execute(query.order_by(posts.c.id))]
 
 
 async def pending(tx: AsyncConnection) -> list[Post]:

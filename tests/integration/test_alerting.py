@@ -492,7 +492,7 @@ async def test_a_rollback_keeps_who_why_and_how_long_each_part_took(ports: Ports
     clock.forward(minutes=5)
     state = await tick(ports, deployment, first + 2, ANA)
     assert aftermath.phase(state) == "Rolled back"
-    [closing] = [p for p in await messages(ports, deployment, "notice") if p.key.startswith("rolled_back")]
+    [closing] = [p for p in await messages(ports, deployment, "report") if p.key.startswith("rolled_back")]
     said = notices.draw(state, closing.key, closing.content, names={BEN: "ben"}).text
     assert (
         "is rolled back, started by ben. alert 12:00 UTC → acknowledged +40 s → rollback started +0 s" in said

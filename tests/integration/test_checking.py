@@ -115,7 +115,9 @@ async def check(ports: Ports, runner: CheckRunner, deployment: Deployment, words
 async def notices(ports: Ports, deployment: Deployment) -> list[str]:
     """The notices the thread will show, by kind."""
     return [
-        post.key.partition("-")[0] for post in await posts_of(ports, deployment.id) if post.kind == "notice"
+        post.key.partition("-")[0]
+        for post in await posts_of(ports, deployment.id)
+        if post.kind in ("notice", "report")
     ]
 
 

@@ -268,7 +268,7 @@ async def test_finishing_names_what_was_left_open_and_posts_one_notice(ports: Po
     done = await ending.finish(ports, deployment.id, user=BEN, delivery="view.7")
     again = await ending.finish(ports, deployment.id, user=BEN, delivery="view.7")
     assert done.phase is again.phase is Phase.FINISHED
-    assert [p.key for p in await posts_of(ports, deployment.id) if p.kind == "notice"] == ["finished"]
+    assert [p.key for p in await posts_of(ports, deployment.id) if p.kind == "report"] == ["finished"]
     async with ports.database.read() as tx:
         last = (await ports.deployments.history(tx, deployment.id))[-1]
     assert len(last.fact.data["open_items"]) == 14
