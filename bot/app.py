@@ -248,7 +248,11 @@ class Application:
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
         GateListeners(ports=self.ports, answerer=answerer, in_flight=self._in_flight).register(bolt)
         ItemListeners(
-            ports=self.ports, gateway=gateway, answerer=answerer, in_flight=self._in_flight
+            ports=self.ports,
+            gateway=gateway,
+            answerer=answerer,
+            in_flight=self._in_flight,
+            told=reports.told,
         ).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
