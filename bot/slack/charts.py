@@ -24,8 +24,9 @@ from bot.domain.watching import Source, Trigger
 from bot.services.ports import Clock
 from bot.slack import chart
 from bot.slack.blocks.alert import Chart
-from bot.slack.gateway import Gateway, SlackFailure
+from bot.slack.gateway import SlackFailure
 from bot.slack.series import alt_text, series
+from bot.slack.teams import Teams
 from bot.storage import posts, samples
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -50,13 +51,13 @@ class Charts:
         database: Database,
         deployments: Deployments,
         clock: Clock,
-        gateway: Gateway,
+        teams: Teams,
         ring: Callable[[], None],
     ) -> None:
         self._database = database
         self._deployments = deployments
         self._clock = clock
-        self._gateway = gateway
+        self._teams = teams
         self._ring = ring
         self._begun: set[int] = set()
         self._put_off: dict[int, int] = {}
@@ -135,7 +136,8 @@ class Charts:
         data = await asyncio.to_thread(chart.draw, shown)
         alt = alt_text(shown)
         name = f"{state.name}-{finding.signal}.png"
-        file = await self._gateway.upload(data, name=name, title=f"{state.name}: {shown.label}", alt=alt)
+        gateway = await self._teams.of(state.team)
+        file = await gateway.upload(data, name=name, title=f"{state.name}: {shown.label}", alt=alt)
         async with self._database.write() as tx:
             await posts.learn(tx, post.id, chart={"file": file, "alt": alt})
         await asyncio.sleep(LOOKED_AT_S)

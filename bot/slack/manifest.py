@@ -25,8 +25,23 @@ USAGE = (
 )
 
 
-def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | None = None) -> dict[str, Any]:
-    """The manifest; with `url`, the public https address of the bot, for HTTP delivery, else Socket Mode."""
+#: What an app for several workspaces hears when one of them takes it away.
+LEAVING_EVENTS = ("app_uninstalled", "tokens_revoked")
+
+
+def manifest(
+    *,
+    name: str = "Deploybot",
+    command: str = "/deploy",
+    url: str | None = None,
+    install_url: str | None = None,
+    rotate_tokens: bool = False,
+) -> dict[str, Any]:
+    """The manifest; with `url`, the public https address of the bot, for HTTP delivery, else Socket Mode.
+
+    With `install_url`, the public address where workspaces install it, for several workspaces;
+    `rotate_tokens` makes their tokens expire, which can't be undone.
+    """
     endpoint = None if url is None else f"{url.rstrip('/')}/slack/events"
     slash: dict[str, Any] = {
         "command": command,
@@ -34,12 +49,15 @@ def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | No
         "usage_hint": USAGE,
         "should_escape": True,
     }
-    events: dict[str, Any] = {"bot_events": ["app_mention"]}
+    events: dict[str, Any] = {"bot_events": ["app_mention", *(LEAVING_EVENTS if install_url else ())]}
     interactivity: dict[str, Any] = {"is_enabled": True}
     if endpoint is not None:
         slash["url"] = endpoint
         events["request_url"] = endpoint
         interactivity["request_url"] = endpoint
+    oauth: dict[str, Any] = {"scopes": {"bot": list(SCOPES)}}
+    if install_url is not None:
+        oauth["redirect_urls"] = [f"{install_url.rstrip('/')}/slack/oauth_redirect"]
     return {
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
@@ -57,12 +75,12 @@ def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | No
             "bot_user": {"display_name": name.lower(), "always_online": True},
             "slash_commands": [slash],
         },
-        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "oauth_config": oauth,
         "settings": {
             "event_subscriptions": events,
             "interactivity": interactivity,
             "org_deploy_enabled": False,
             "socket_mode_enabled": endpoint is None,
-            "token_rotation_enabled": False,
+            "token_rotation_enabled": rotate_tokens,
         },
     }

@@ -10,7 +10,9 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 
+from bot.web import install
 from bot.web.hooks import Hooks, routes
+from bot.web.install import InstallPages
 
 #: The truth about readiness: (ready?, the particulars).
 Readiness = Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]
@@ -20,9 +22,14 @@ SLACK_PATH = "/slack/events"
 
 
 def application(
-    *, readiness: Readiness, bolt: AsyncApp | None, hooks: Hooks | None = None
+    *,
+    readiness: Readiness,
+    bolt: AsyncApp | None,
+    hooks: Hooks | None = None,
+    pages: InstallPages | None = None,
 ) -> web.Application:
-    """The web application; `bolt` only where Slack delivers over HTTP, `hooks` where alerts are taken."""
+    """The web application; `bolt` only where Slack delivers over HTTP, `hooks` where alerts are taken,
+    `pages` where workspaces install the bot."""
     app = web.Application(client_max_size=4 * 1024 * 1024)
 
     async def healthz(_: web.Request) -> web.Response:
@@ -35,6 +42,7 @@ def application(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.add_routes(routes(hooks))
+    app.add_routes(install.routes(pages))
     if bolt is not None:
 
         async def slack(request: web.Request) -> web.Response:
