@@ -7,8 +7,7 @@ delivery at hand came from. Outside a delivery it acts nowhere: a mistake is an 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
@@ -17,7 +16,7 @@ from slack_bolt.authorization import AuthorizeResult
 from bot.domain.errors import NotInstalled, TokenUnreadable
 from bot.slack.gateway import Account, Gateway, SlackFailure
 
-_delivery: ContextVar[Gateway] = ContextVar("gateway of the delivery")
+_delivery: ContextVar[Gateway | None] = ContextVar("gateway of the delivery", default=None)
 
 
 class Teams(Protocol):
@@ -53,20 +52,10 @@ class DeliveryGateway(Gateway):
     @property
     def account(self) -> Account:
         """Whom the calls are made as. Raises RuntimeError outside a delivery."""
-        gateway = _delivery.get(None)
+        gateway = _delivery.get()
         if gateway is None:
             raise RuntimeError("no delivery is at hand, so no workspace is meant")
         return gateway.account
-
-
-@contextlib.contextmanager
-def delivered_to(gateway: Gateway) -> Iterator[None]:
-    """What is done inside, and what is begun there, answers a delivery of this gateway's workspace."""
-    token = _delivery.set(gateway)
-    try:
-        yield
-    finally:
-        _delivery.reset(token)
 
 
 def authorize_by(teams: Teams, *, log: Callable[[str, object], None]) -> Callable[..., Awaitable[Any]]:
@@ -94,12 +83,14 @@ def authorize_by(teams: Teams, *, log: Callable[[str, object], None]) -> Callabl
 
 
 def delivery_middleware(teams: Teams) -> Callable[..., Awaitable[Any]]:
-    """Bolt middleware that tells `DeliveryGateway` the workspace; deliveries about leaving need none."""
+    """Bolt middleware that tells `DeliveryGateway` the workspace; deliveries about leaving have none.
+
+    Bolt goes on with the listeners after this has returned, so nothing is set back here: each delivery says
+    anew whose it is, and what it begins keeps that (a task copies the context it was made in).
+    """
 
     async def at_hand(context: Any, next: Callable[[], Awaitable[Any]]) -> Any:
-        if not context.get("token"):
-            return await next()
-        with delivered_to(await teams.of(str(context.team_id))):
-            return await next()
+        _delivery.set(await teams.of(str(context.team_id)) if context.get("token") else None)
+        return await next()
 
     return at_hand
