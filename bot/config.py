@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -96,25 +97,32 @@ class Settings(BaseSettings):
 #: Tokens, database passwords, and what OAuth sends along in addresses and forms.
 _SECRET = re.compile(
     r"(xox[a-z][-.]|xapp-)[\w.-]+|(?<=://)([^:/@\s]+):[^@\s]+@"
-    r"|\b((?:code|state|client_secret|refresh_token|access_token)['\"]?\s*[=:]\s*['\"]?)[\w.%~-]{8,}"
+    r"|\b((?:code|state|client_secret|refresh_token|access_token)(?:=|['\"]\s*:\s*['\"]))[\w.%~-]{8,}"
 )
-
-
-def _clean(text: str) -> str:
-    return _SECRET.sub(lambda m: f"{m[1] or m[3] or m[2] + ':'}…", text)
+#: Shorter than this a secret could be a word that is said for other reasons.
+_LONG = 8
 
 
 class _Redacted(logging.Filter):
     """Takes tokens, passwords and OAuth's secrets out of every log line."""
 
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._own = [secret for secret in secrets if len(secret) >= _LONG]
+
+    def _clean(self, text: str) -> str:
+        for secret in self._own:
+            text = text.replace(secret, "…")
+        return _SECRET.sub(lambda m: f"{m[1] or m[3] or m[2] + ':'}…", text)
+
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        clean = _clean(message)
+        clean = self._clean(message)
         if clean != message:
             record.msg, record.args = clean, ()
         if record.exc_info and not record.exc_text:
             text = logging.Formatter().formatException(record.exc_info)
-            record.exc_text = _clean(text)
+            record.exc_text = self._clean(text)
         return True
 
 
@@ -136,11 +144,11 @@ _MEANT = (
 )
 
 
-def set_up_logging(level: str) -> None:
-    """Log to standard error, one line an entry, without secrets."""
+def set_up_logging(level: str, secrets: Iterable[str] = ()) -> None:
+    """Log to standard error, one line an entry, without what looks like a secret or is one of `secrets`."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    handler.addFilter(_Redacted())
+    handler.addFilter(_Redacted(secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("apscheduler", "alembic", "httpx", "slack_sdk", "websockets", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

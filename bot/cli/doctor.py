@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ from rich.markup import escape
 
 from bot.app import make_ports
 from bot.cli import settings as cli_settings
+from bot.cli.installations import listed, state_of
 from bot.cli.serve import missing_settings, run
 from bot.config import Settings
-from bot.domain.errors import DeploybotError, SidecarUnusable
+from bot.domain.errors import DeploybotError, EncryptionKeyUnusable, SidecarUnusable
 from bot.services.ports import Ports
 from bot.slack.gateway import CALL_S, Gateway, SlackFailure, web_client
 from bot.slack.manifest import SCOPES
 from bot.storage import migrating
+from bot.storage.sealing import Vault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,9 @@ async def diagnose(settings: Settings, channel: str = "") -> AsyncIterator[Diagn
             yield await _checks(ports)
         finally:
             await ports.database.close()
+    if settings.many_teams:
+        async for diagnosis in _workspaces(settings):
+            yield diagnosis
     token = settings.slack_bot_token.get_secret_value()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_S)) as session:
         gateway = Gateway(web_client(token, settings.api_url, session))
@@ -126,6 +132,31 @@ async def _checks(ports: Ports) -> Diagnosis:
                 hint = "" if ready == len(checked) else f" (`deploybot checklist explain {name}` says more)"
                 said.append(f"{name}: {ready} of {len(checked)} are set up in production{hint}")
     return Diagnosis(what="Checks", fine=fine, said="; ".join(said) or "no checklist has any")
+
+
+async def _workspaces(settings: Settings) -> AsyncIterator[Diagnosis]:
+    """What many workspaces need: the app's id, the keys, and what each of them granted."""
+    if not re.fullmatch(r"\d+\.\d+", settings.slack_client_id):
+        said = "SLACK_CLIENT_ID is two numbers with a dot between them, under “Basic Information”."
+        yield Diagnosis(what="Client ID", fine=False, said=said)
+    if settings.public_url and not settings.public_url.startswith("https://"):
+        said = f"{settings.public_url} is no https:// address: Slack sends people back to those only."
+        yield Diagnosis(what="DEPLOYBOT_URL", fine=False, said=said)
+    try:
+        vault = Vault(settings.encryption_key.get_secret_value())
+        found = await listed(settings)
+    except EncryptionKeyUnusable:
+        return  # told with the settings
+    except DeploybotError as error:
+        yield Diagnosis(what="Workspaces", fine=None, said=str(error))
+        return
+    yield Diagnosis(what="Keys", fine=True, said=f"{vault.keys}, the first one encrypts")
+    if not found:
+        said = f"none yet; they install the bot at {settings.public_url or '…'}/slack/install"
+        yield Diagnosis(what="Workspaces", fine=True, said=said)
+    for one in found:
+        fine, said = state_of(one, vault)
+        yield Diagnosis(what=f"Workspace {one.name} ({one.team})", fine=fine is not False, said=said)
 
 
 async def _slack(gateway: Gateway, settings: Settings, channel: str) -> AsyncIterator[Diagnosis]:

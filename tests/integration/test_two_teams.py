@@ -218,19 +218,19 @@ async def test_a_removal_nobody_told_of_is_noticed_with_the_first_refused_call(
 
 
 async def test_the_home_workspace_keeps_its_static_token_and_others_join(tmp_path: Path) -> None:
-    async with open_two_teams(tmp_path, home=True, http=True) as teams:
-        async with (
-            teams.bot(f"sqlite:///{tmp_path / 'd.db'}", slack_app_token="") as bot,
-            Browser(teams.bot_url) as browser,
-        ):
-            await teams.first.ana.types(START)
-            assert (await browser.installs(teams.dora_of_second)).status_code == 200
-            await teams.invites(teams.second, DORA, SECOND_CHANNEL)
-            await teams.dora.types(START, channel=SECOND_CHANNEL)
-            assert await bot.settle()
-            assert len(await teams.first.thread()) == 2
-            assert len(await _thread(teams)) == 2
-            assert await kept(bot, teams.first.installed.team_id) is None
+    async with (
+        open_two_teams(tmp_path, home=True, http=True) as teams,
+        teams.bot(f"sqlite:///{tmp_path / 'd.db'}", slack_app_token="") as bot,
+        Browser(teams.bot_url) as browser,
+    ):
+        await teams.first.ana.types(START)
+        assert (await browser.installs(teams.dora_of_second)).status_code == 200
+        await teams.invites(teams.second, DORA, SECOND_CHANNEL)
+        await teams.dora.types(START, channel=SECOND_CHANNEL)
+        assert await bot.settle()
+        assert len(await teams.first.thread()) == 2
+        assert len(await _thread(teams)) == 2
+        assert await kept(bot, teams.first.installed.team_id) is None
 
 
 async def test_a_dead_static_token_does_not_keep_the_others_waiting(tmp_path: Path) -> None:

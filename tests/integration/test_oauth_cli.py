@@ -1,0 +1,142 @@
+"""`deploybot installations`, `rotate-keys`, `doctor`, `manifest` and `serve` with several workspaces."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.storage.sealing import Vault, new_key
+from tests.integration.test_cli import begin, ready, run
+from tests.two_teams import DORA, SECOND_CHANNEL, Browser, TwoTeams, bot_messages, open_two_teams
+
+
+@pytest.fixture
+async def teams(tmp_path: Path) -> AsyncIterator[TwoTeams]:
+    async with open_two_teams(tmp_path) as teams:
+        yield teams
+
+
+@pytest.fixture
+def environment(teams: TwoTeams, tmp_path: Path) -> dict[str, str]:
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "SLACK_CLIENT_ID": teams.registered.client_id,
+        "SLACK_CLIENT_SECRET": teams.registered.client_secret,
+        "DEPLOYBOT_ENCRYPTION_KEY": teams.keys,
+        "DEPLOYBOT_URL": teams.bot_url,
+        "SLACK_APP_TOKEN": teams.registered.app_token,
+        "SLACK_API_URL": teams.registered.api_url,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'd.db'}",
+        "DEPLOYBOT_CHECKLISTS": str(tmp_path),
+        "HOST": "127.0.0.1",
+        "PORT": str(teams.port),
+        "LOG_LEVEL": "DEBUG",
+    }
+
+
+async def _served(teams: TwoTeams, environment: dict[str, str], tmp_path: Path) -> bytes:
+    """The bot is served, installed in the second team and used there; what it logged."""
+    process = await begin(environment, tmp_path, "serve")
+    await teams.first.until(lambda: ready(environment), within=30, what="ready")
+    async with Browser(teams.bot_url) as browser:
+        assert (await browser.installs(teams.dora_of_second)).status_code == 200
+        await teams.invites(teams.second, DORA, SECOND_CHANNEL)
+        await teams.dora.types("/deploy start storefront v1 production", channel=SECOND_CHANNEL)
+
+        async def shown() -> bool:
+            return len(await bot_messages(teams.second, SECOND_CHANNEL)) == 2
+
+        await teams.second.until(shown, what="the thread is there")
+    process.send_signal(signal.SIGTERM)
+    _, logged = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0
+    return logged
+
+
+async def test_the_bot_serves_who_installs_it_and_its_log_has_no_secret(
+    teams: TwoTeams, environment: dict[str, str], tmp_path: Path
+) -> None:
+    logged = (await _served(teams, environment, tmp_path)).decode()
+    assert "installed in Second workspace" in logged
+    assert "Traceback" not in logged
+    for secret in ("xoxb-1", teams.registered.client_secret, teams.keys, "state=ey"):
+        assert secret not in logged
+    # Bolt's own flow, which would keep tokens in plain text at home, was not used.
+    assert not (tmp_path / ".bolt-app-installation").exists()
+
+    code, said = await run(environment, tmp_path, "installations")
+    assert code == 0
+    for part in (teams.second.installed.team_id, "Second workspace", "@deploybot", DORA, "works"):
+        assert part in said
+    assert "xox" not in said
+
+    new = new_key()
+    both = environment | {"DEPLOYBOT_ENCRYPTION_KEY": f"{new},{teams.keys}"}
+    assert "an older key" in (await run(both, tmp_path, "installations"))[1]
+    code, said = await run(both, tmp_path, "rotate-keys")
+    assert code == 0, said
+    assert "1 encrypted anew with the first of 2 keys" in said
+    assert "0 encrypted anew" in (await run(both, tmp_path, "rotate-keys"))[1]
+    only = environment | {"DEPLOYBOT_ENCRYPTION_KEY": new}
+    assert "works" in (await run(only, tmp_path, "installations"))[1]
+
+    code, said = await run(environment, tmp_path, "rotate-keys")
+    assert code == 1
+    assert "Second workspace" in said
+    assert "/slack/install" in said
+    code, said = await run(environment, tmp_path, "doctor")
+    assert code == 1
+    assert "no key decrypts its token" in said
+    code, said = await run(only, tmp_path, "doctor")
+    assert "DEPLOYBOT_URL" in said  # no https here
+    assert "Workspace Second workspace" in said
+    assert "works" in said
+
+
+async def test_settings_that_only_work_together_are_asked_for_together(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    del environment["DEPLOYBOT_ENCRYPTION_KEY"]
+    code, said = await run(environment, tmp_path, "serve")
+    assert code == 2
+    assert "DEPLOYBOT_ENCRYPTION_KEY must be set, too" in said
+    environment["DEPLOYBOT_ENCRYPTION_KEY"] = "hush-hush-hush"
+    code, said = await run(environment, tmp_path, "serve")
+    assert code == 2
+    assert "Key 1 in DEPLOYBOT_ENCRYPTION_KEY is no key" in said
+    assert "hush" not in said
+
+
+async def test_a_key_is_made_that_works(environment: dict[str, str], tmp_path: Path) -> None:
+    code, said = await run(environment, tmp_path, "new-key")
+    assert code == 0
+    assert Vault(said.strip()).keys == 1
+
+
+async def test_the_manifest_for_several_workspaces_says_where_they_install_it(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    url = "https://bot.example.com"
+    code, said = await run(environment, tmp_path, "manifest", "--url", url, "--distribute")
+    assert code == 0
+    made = json.loads(said)
+    assert made["oauth_config"]["redirect_urls"] == [f"{url}/slack/oauth_redirect"]
+    assert {"app_uninstalled", "tokens_revoked"} <= set(made["settings"]["event_subscriptions"]["bot_events"])
+    assert made["settings"]["event_subscriptions"]["request_url"] == f"{url}/slack/events"
+    arguments = ("manifest", "--url", url, "--distribute", "--socket", "--rotate-tokens")
+    made = json.loads((await run(environment, tmp_path, *arguments))[1])
+    assert made["settings"]["socket_mode_enabled"]
+    assert made["settings"]["token_rotation_enabled"]
+    assert "request_url" not in made["settings"]["event_subscriptions"]
+    plain = json.loads((await run(environment, tmp_path, "manifest", "--url", url))[1])
+    assert "redirect_urls" not in plain["oauth_config"]
+    assert plain["settings"]["event_subscriptions"]["bot_events"] == ["app_mention"]
+    for wrong in (("--distribute",), ("--url", url, "--rotate-tokens")):
+        assert (await run(environment, tmp_path, "manifest", *wrong))[0] == 2
