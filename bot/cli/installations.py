@@ -83,9 +83,9 @@ async def _list(settings: Settings) -> None:
         if one.expires_at is not None:
             said += f"; token until {one.expires_at:%Y-%m-%d %H:%M} UTC"
         table.add_row(one.team, one.name, f"@{one.handle}", since, one.installer, said)
-    console = Console()
-    # Cut lines would be no use to whoever reads them in a file.
-    console.print(table, width=None if console.is_terminal else 240, markup=False)
+    # Broken lines would be no use to whoever reads them in a file.
+    console = Console() if sys.stdout.isatty() else Console(width=240)
+    console.print(table, markup=False)
 
 
 def _vault(settings: Settings) -> Vault | None:

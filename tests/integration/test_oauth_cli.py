@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.storage.sealing import Vault, new_key
-from tests.integration.test_cli import begin, ready, run
+from tests.integration.test_cli import DEPLOYBOT, ready, run
 from tests.two_teams import DORA, SECOND_CHANNEL, Browser, TwoTeams, bot_messages, open_two_teams
 
 
@@ -37,13 +37,17 @@ def environment(teams: TwoTeams, tmp_path: Path) -> dict[str, str]:
         "DEPLOYBOT_CHECKLISTS": str(tmp_path),
         "HOST": "127.0.0.1",
         "PORT": str(teams.port),
-        "LOG_LEVEL": "DEBUG",
+        "LOG_LEVEL": "INFO",
     }
 
 
 async def _served(teams: TwoTeams, environment: dict[str, str], tmp_path: Path) -> bytes:
     """The bot is served, installed in the second team and used there; what it logged."""
-    process = await begin(environment, tmp_path, "serve")
+    log = tmp_path / "log"
+    with log.open("wb") as kept:  # at DEBUG it is more than a pipe holds
+        process = await asyncio.create_subprocess_exec(
+            DEPLOYBOT, "serve", env=environment | {"LOG_LEVEL": "DEBUG"}, cwd=tmp_path, stderr=kept
+        )
     await teams.first.until(lambda: ready(environment), within=30, what="ready")
     async with Browser(teams.bot_url) as browser:
         assert (await browser.installs(teams.dora_of_second)).status_code == 200
@@ -55,9 +59,8 @@ async def _served(teams: TwoTeams, environment: dict[str, str], tmp_path: Path) 
 
         await teams.second.until(shown, what="the thread is there")
     process.send_signal(signal.SIGTERM)
-    _, logged = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode == 0
-    return logged
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+    return log.read_bytes()
 
 
 async def test_the_bot_serves_who_installs_it_and_its_log_has_no_secret(
