@@ -23,7 +23,8 @@ DECIDE_PATH = "/client/authorize"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": the browser would hide from us that the form is our own.
+    "Referrer-Policy": "same-origin",
 }
 
 
