@@ -308,6 +308,7 @@ def _distribution(settings: Settings) -> Distribution | None:
         client_secret=settings.slack_client_secret.get_secret_value(),
         keys=settings.encryption_key.get_secret_value(),
         redirect_uri=settings.redirect_uri,
+        allowed=settings.allowed,
     )
 
 

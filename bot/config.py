@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     encryption_key: SecretStr = Field(default=SecretStr(""), alias="DEPLOYBOT_ENCRYPTION_KEY")
     #: The bot's public address, as in the app's redirect URL; without it Slack takes the app's first.
     public_url: str = Field(default="", alias="DEPLOYBOT_URL")
+    #: The workspaces that may install it, by id (`T…`), with commas; empty for any that finds the page.
+    allowed_teams: str = Field(default="", alias="DEPLOYBOT_ALLOWED_TEAMS")
     #: `sqlite:///file.db` or `postgresql://…`.
     database_url: str = Field(default="sqlite:///deploybot.db", alias="DATABASE_URL")
     #: Folder with the checklists.
@@ -66,6 +68,11 @@ class Settings(BaseSettings):
             and self.slack_client_secret.get_secret_value()
             and self.encryption_key.get_secret_value()
         )
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The workspaces that may install it; empty for any."""
+        return frozenset(filter(None, (team.strip() for team in self.allowed_teams.split(","))))
 
     @property
     def redirect_uri(self) -> str:

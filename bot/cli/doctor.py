@@ -139,6 +139,9 @@ async def _workspaces(settings: Settings) -> AsyncIterator[Diagnosis]:
     if not re.fullmatch(r"\d+\.\d+", settings.slack_client_id):
         said = "SLACK_CLIENT_ID is two numbers with a dot between them, under “Basic Information”."
         yield Diagnosis(what="Client ID", fine=False, said=said)
+    if not settings.allowed:
+        said = "any workspace that finds the page can install the bot and run its checks: name yours."
+        yield Diagnosis(what="DEPLOYBOT_ALLOWED_TEAMS", fine=None, said=said)
     if settings.public_url and not settings.public_url.startswith("https://"):
         said = f"{settings.public_url} is no https:// address: Slack sends people back to those only."
         yield Diagnosis(what="DEPLOYBOT_URL", fine=False, said=said)
@@ -156,6 +159,8 @@ async def _workspaces(settings: Settings) -> AsyncIterator[Diagnosis]:
         yield Diagnosis(what="Workspaces", fine=True, said=said)
     for one in found:
         fine, said = state_of(one, vault)
+        if settings.allowed and one.team not in settings.allowed:
+            fine, said = False, f"not in DEPLOYBOT_ALLOWED_TEAMS, so it is not served; {said}"
         yield Diagnosis(what=f"Workspace {one.name} ({one.team})", fine=fine is not False, said=said)
 
 

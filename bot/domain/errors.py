@@ -462,6 +462,16 @@ class OrgInstallRefused(InstallRefused):
         )
 
 
+class TeamNotAllowed(InstallRefused):
+    """An installation in a workspace that this bot is not for."""
+
+    def __init__(self, team: str) -> None:
+        super().__init__(
+            f"This bot does not serve workspace {team}, so its token was given back. "
+            f"Whoever runs the bot can allow it: {team} has to be in DEPLOYBOT_ALLOWED_TEAMS."
+        )
+
+
 class TooManyBegun(InstallRefused):
     """More installations begun than anybody means to finish."""
 

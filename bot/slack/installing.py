@@ -21,6 +21,7 @@ from bot.domain.errors import (
     InstallDenied,
     InstallStateWrong,
     OrgInstallRefused,
+    TeamNotAllowed,
     TooManyBegun,
 )
 from bot.services.ports import Clock
@@ -86,9 +87,13 @@ class Installing:
         teams: ManyTeams,
         connect: Callable[[str], AsyncWebClient],
         scopes: Collection[str],
+        allowed: frozenset[str],
         ring: Callable[[], None],
     ) -> None:
-        """`connect` makes the SDK's client with a token; `ring` wakes whoever sends what has waited."""
+        """`connect` makes the SDK's client with a token; `ring` wakes whoever sends what has waited.
+
+        `allowed` are the workspaces that may, none for any.
+        """
         self._database = database
         self._clock = clock
         self._vault = vault
@@ -96,6 +101,7 @@ class Installing:
         self._teams = teams
         self._connect = connect
         self._scopes = frozenset(scopes)
+        self._allowed = allowed
         self._ring = ring
 
     async def begin(self) -> Begun:
@@ -113,7 +119,7 @@ class Installing:
 
     async def finish(self, *, state: str, cookie: str, code: str, error: str = "") -> Installed:
         """Take Slack's answer. Raises InstallRefused, StorageBusy, StorageFailed; then nothing was kept."""
-        if not state or not hmac.compare_digest(state.encode(), cookie.encode()):
+        if not state or not hmac.compare_digest(_bytes(state), _bytes(cookie)):
             raise InstallStateWrong
         async with self._database.write() as tx:
             begun = await installations.begun(tx, _hash(state), at=self._clock.now())
@@ -135,6 +141,10 @@ class Installing:
         if grant.org_wide or not grant.team:
             await self._give_back(gateway)
             raise OrgInstallRefused
+        if self._allowed and grant.team not in self._allowed:
+            log.warning("%s (%s) is not allowed to install the bot", grant.team_name, grant.team)
+            await self._give_back(gateway)
+            raise TeamNotAllowed(grant.team)
         try:
             identity = await gateway.identity()
         except SlackFailure as failure:
@@ -162,7 +172,7 @@ class Installing:
         try:
             await gateway.call("auth.revoke")
         except SlackFailure as failure:
-            log.warning("the token of a whole organization could not be given back: %s", failure)
+            log.warning("a token that is not wanted could not be given back: %s", failure)
 
     def _installation(self, grant: Grant, identity: Identity) -> Installation:
         tokens, now = grant.tokens, self._clock.now()
@@ -185,4 +195,9 @@ class Installing:
 
 
 def _hash(state: str) -> str:
-    return hashlib.sha256(state.encode()).hexdigest()
+    return hashlib.sha256(_bytes(state)).hexdigest()
+
+
+def _bytes(sent: str) -> bytes:
+    """What a browser sent, which need not be text."""
+    return sent.encode("utf-8", "replace")

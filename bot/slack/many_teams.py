@@ -17,7 +17,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.domain.errors import DeploybotError, NotInstalled, StorageBusy, StorageFailed
 from bot.services.ports import Clock
 from bot.slack.gateway import Account, Gateway, Identity, SlackFailure
-from bot.slack.renewing import Renewal
+from bot.slack.renewing import RENEW_BEFORE, Renewal
 from bot.storage import installations
 from bot.storage.database import Database
 from bot.storage.installations import Installation
@@ -52,6 +52,8 @@ class _Seat:
     sealed: str | None
     #: When it was looked up, in seconds of the monotonic clock.
     looked_at: float
+    #: When its token expires; None for never.
+    expires_at: datetime | None
 
 
 class ManyTeams:
@@ -65,14 +67,16 @@ class ManyTeams:
         vault: Vault,
         renewal: Renewal,
         connect: Callable[[str], AsyncWebClient],
+        allowed: frozenset[str] = frozenset(),
         home: Home | None = None,
     ) -> None:
-        """`connect` makes the SDK's client with a token."""
+        """`connect` makes the SDK's client with a token; `allowed` are the workspaces served; empty for any."""
         self._database = database
         self._clock = clock
         self._vault = vault
         self._renewal = renewal
         self._connect = connect
+        self._allowed = allowed
         self._home = home
         self._seats: dict[str, _Seat] = {}
 
@@ -94,7 +98,7 @@ class ManyTeams:
     async def of(self, team: str) -> Gateway:
         """The workspace's gateway. Raises NotInstalled, TokenUnreadable, TokenNotRenewed, StorageFailed."""
         seat = self._seats.get(team)
-        if seat is not None and time.monotonic() - seat.looked_at < KNOWN_S:
+        if seat is not None and self._known(seat):
             return seat.gateway
         try:
             async with self._database.read() as tx:
@@ -104,17 +108,29 @@ class ManyTeams:
                 raise
             return seat.gateway
         if found is None and self._home is not None and self._home.identity.team == team:
-            return self._take(team, self._home.gateway, None)
-        if found is None or found.revoked_at is not None:
+            return self._take(team, self._home.gateway)
+        shut_out = self._allowed and team not in self._allowed
+        if found is None or found.revoked_at is not None or shut_out:
             self._seats.pop(team, None)
             raise NotInstalled(team)
         found = await self._renewal.current(found)
         if seat is not None and seat.sealed == found.token:
-            return self._take(team, seat.gateway, found.token)
-        return self._take(team, self._gateway(found, seat), found.token)
+            return self._take(team, seat.gateway, found)
+        return self._take(team, self._gateway(found, seat), found)
 
-    def _take(self, team: str, gateway: Gateway, sealed: str | None) -> Gateway:
-        self._seats[team] = _Seat(gateway=gateway, sealed=sealed, looked_at=time.monotonic())
+    def _known(self, seat: _Seat) -> bool:
+        """Whether a seat is good without looking it up: seen just now, and its token not about to end."""
+        if time.monotonic() - seat.looked_at >= KNOWN_S:
+            return False
+        return seat.expires_at is None or seat.expires_at > self._clock.now() + RENEW_BEFORE
+
+    def _take(self, team: str, gateway: Gateway, found: Installation | None = None) -> Gateway:
+        self._seats[team] = _Seat(
+            gateway=gateway,
+            sealed=found.token if found is not None else None,
+            looked_at=time.monotonic(),
+            expires_at=found.expires_at if found is not None else None,
+        )
         return gateway
 
     def _gateway(self, found: Installation, before: _Seat | None) -> Gateway:

@@ -40,6 +40,8 @@ class Distribution:
     keys: str
     #: Where Slack sends people back to; empty where the app's settings say it.
     redirect_uri: str
+    #: The workspaces that may install it; empty for any.
+    allowed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,7 @@ async def reach_slack(
         vault=vault,
         renewal=Renewal(database=database, clock=clock, vault=vault, oauth=oauth),
         connect=connect,
+        allowed=distribution.allowed,
         home=Home(gateway=home, identity=found, since=clock.now()) if found is not None else None,
     )
     await many.start()
@@ -131,6 +134,7 @@ async def reach_slack(
             teams=many,
             connect=connect,
             scopes=SCOPES,
+            allowed=distribution.allowed,
             ring=ring,
         ),
     )

@@ -12,6 +12,7 @@ import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.domain.errors import DeploybotError, TokenNotRenewed
+from bot.services import alerting, settling
 from bot.slack.gateway import SlackFailure
 from bot.slack.oauth import OAuth, Tokens
 from bot.slack.renewing import RENEW_BEFORE, Renewal
@@ -19,7 +20,7 @@ from bot.storage import installations, posts, reminders, watches
 from bot.storage.database import Database
 from bot.storage.installations import Installation
 from bot.storage.sealing import Vault, new_key
-from tests.makers import NOON, TEAM, ManualClock, make_ports, start
+from tests.makers import ANA, NOON, TEAM, ManualClock, make_ports, start
 from tests.stage import Stage, open_stage
 
 SOON = timedelta(minutes=10)
@@ -87,13 +88,26 @@ async def test_nothing_is_due_for_a_workspace_that_left_until_it_is_back(databas
             backlog = await posts.backlog(tx)
             return waiting, await watches.any_due(tx, at=later), backlog.waiting
 
-    both, _, all_posts = await due()
-    assert both == [1, 2]
+    assert (await due())[0] == [1, 2]
     async with database.write() as tx:
         await watches.add(tx, 1, at=NOON)
     assert (await due())[1]
+    soon: dict[str, Any] = {"due_at": NOON + SOON, "user": ANA, "delivery": "one"}
+    await settling.add(ports, 1, words="", **soon)
+    await alerting.raise_by_hand(ports, 1, words="Errors rise", reason="", user=ANA, delivery="two")
+
+    async def asks() -> tuple[list[int], list[int]]:
+        async with database.read() as tx:
+            alarmed = [state.id for state in await ports.deployments.alarmed(tx)]
+            return await reminders.due(tx, at=later), alarmed
+
+    assert await asks() == ([1], [1])
+    async with database.read() as tx:
+        all_posts = (await posts.backlog(tx)).waiting
+        others = len([post for post in await posts.pending(tx) if post.deployment_id == 2])
     await put(database, made(token=None, revoked_at=NOON))
-    assert await due() == ([2], False, all_posts // 2)
+    assert await due() == ([2], False, others)
+    assert await asks() == ([], [])
     async with database.write() as tx:
         claimed = await watches.claim(tx, owner="me", at=later, until=later + SOON, most=10)
     assert claimed == []
@@ -102,6 +116,7 @@ async def test_nothing_is_due_for_a_workspace_that_left_until_it_is_back(databas
         assert await reminders.left_over(tx) == []
     await put(database, made())
     assert await due() == ([1, 2], True, all_posts)
+    assert await asks() == ([1], [1])
 
 
 async def test_failed_posts_are_tried_at_once_when_the_workspace_is_back(database: Database) -> None:

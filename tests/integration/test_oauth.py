@@ -8,19 +8,24 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
+import aiohttp
 import httpx
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from sqlalchemy import select
 
 from bot.app import Application
 from bot.config import _Redacted
-from bot.domain.errors import TooManyBegun
+from bot.domain.errors import OrgInstallRefused, TooManyBegun
 from bot.services.ports import ShiftedClock
 from bot.slack.installing import MOST_BEGUN
+from bot.slack.reaching import Distribution, reach_slack
 from bot.storage import installations
+from bot.storage.database import Database
 from bot.storage.schema import oauth_states
+from bot.storage.sealing import new_key
 from bot.web.install import COOKIE
-from tests.stage import Stage
 from tests.two_teams import DORA, SECOND_CHANNEL, Browser, TwoTeams, kept, open_two_teams
 
 
@@ -148,7 +153,8 @@ async def test_a_state_nobody_began_is_refused(bot: Application, browser: Browse
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?state=", "?code=1", "?state=%C3%A4&code=%00", "?error=%3Cb%3E&state=x"]
+    "query",
+    ["", "?state=", "?code=1", "?state=%C3%A4&code=%00", "?state=%FF%ED%A0%80", "?error=%3Cb%3E&state=x"],
 )
 async def test_whatever_comes_back_is_answered_with_a_page(browser: Browser, query: str) -> None:
     page = await browser.client.get(f"{browser.bot_url}/slack/oauth_redirect{query}")
@@ -180,6 +186,67 @@ async def test_slack_refusing_the_code_is_a_sentence_with_its_cure(tmp_path: Pat
         assert page.status_code == 400
         assert "bad_client_secret" in page.text
         assert "SLACK_CLIENT_SECRET" in page.text
+
+
+async def test_without_an_address_slack_sends_people_to_the_apps_own(tmp_path: Path) -> None:
+    async with (
+        open_two_teams(tmp_path) as teams,
+        teams.bot(f"sqlite:///{tmp_path / 'd.db'}", public_url=""),
+        Browser(teams.bot_url) as browser,
+    ):
+        url = await browser.begins()
+        assert "redirect_uri" not in url
+        page = await browser.client.get(await browser.decides(url, teams.dora_of_second))
+        assert page.status_code == 200
+
+
+async def test_a_workspace_the_bot_is_not_for_gets_its_token_back(tmp_path: Path) -> None:
+    async with (
+        open_two_teams(tmp_path) as teams,
+        teams.bot(
+            f"sqlite:///{tmp_path / 'd.db'}", allowed_teams=f"T0OTHER0002, {teams.first.installed.team_id}"
+        ) as bot,
+        Browser(teams.bot_url) as browser,
+    ):
+        page = await browser.installs(teams.dora_of_second)
+        assert page.status_code == 400
+        assert "DEPLOYBOT_ALLOWED_TEAMS" in page.text
+        assert await _nobody(bot)
+        assert (await teams.second.client.get("/control/state")).json()["apps"] == []
+        assert (await browser.installs(teams.ana)).status_code == 200
+
+
+async def test_an_installation_for_a_whole_organization_is_refused_and_given_back(
+    database: Database,
+) -> None:
+    calls: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        calls.append(f"{request.path} {request.headers.get('Authorization', '')}")
+        org = {"access_token": "xoxb-org", "is_enterprise_install": True, "team": None, "app_id": "A1"}
+        return web.json_response({"ok": True, **(org if "oauth" in request.path else {"revoked": True})})
+
+    app = web.Application()
+    app.router.add_post("/api/{method}", answer)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        clock = ShiftedClock()
+        reached = await reach_slack(
+            token="",
+            api_url=str(server.make_url("/api/")),
+            session=session,
+            distribution=Distribution(client_id="1.2", client_secret="s", keys=new_key(), redirect_uri=""),
+            database=database,
+            clock=clock,
+            ring=lambda: None,
+        )
+        assert reached.installing is not None
+        begun = await reached.installing.begin()
+        with pytest.raises(OrgInstallRefused):
+            await reached.installing.finish(state=begun.state, cookie=begun.state, code="c")
+    assert [call.split()[0] for call in calls] == ["/api/oauth.v2.access", "/api/auth.revoke"]
+    assert calls[1].endswith("Bearer xoxb-org")
+    async with database.read() as tx:
+        assert await installations.every(tx) == []
 
 
 async def test_slack_not_answering_keeps_nothing(teams: TwoTeams, bot: Application, browser: Browser) -> None:
@@ -231,7 +298,7 @@ async def test_a_token_that_expires_is_renewed_before_it_does(tmp_path: Path) ->
                 assert last is not None
                 clock.forward(timedelta(hours=hours))
                 await teams.second.workspace.forward(hours * 3600)
-                await _list(teams.second, teams)
+                await teams.dora.types("/deploy list", channel=SECOND_CHANNEL)
 
                 async def renewed(was: str | None = last.token) -> bool:
                     now = await kept(bot, team)
@@ -242,12 +309,6 @@ async def test_a_token_that_expires_is_renewed_before_it_does(tmp_path: Path) ->
             assert len(calls) == 2
             await teams.dora.types("/deploy start storefront v1 production", channel=SECOND_CHANNEL)
             assert await bot.settle()
-
-
-async def _list(stage: Stage, teams: TwoTeams) -> None:
-    """Something that needs the token, once what is known of the workspace is looked up again."""
-    await asyncio.sleep(5.2)
-    await teams.dora.types("/deploy list", channel=SECOND_CHANNEL)
 
 
 async def test_a_refresh_token_that_was_used_up_ends_the_installation(tmp_path: Path) -> None:
@@ -262,7 +323,7 @@ async def test_a_refresh_token_that_was_used_up_ends_the_installation(tmp_path: 
             fault = {"kind": "api", "mode": "error", "method": "oauth.v2.access"}
             await teams.first.fault(**fault, error="invalid_refresh_token", times=1)
             clock.forward(timedelta(hours=11))
-            await _list(teams.second, teams)
+            await teams.dora.types("/deploy list", channel=SECOND_CHANNEL)
 
             async def ended() -> bool:
                 now = await kept(bot, team)

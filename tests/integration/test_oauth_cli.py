@@ -87,16 +87,12 @@ async def test_the_bot_serves_who_installs_it_and_its_log_has_no_secret(
     assert code == 0, said
     assert "1 encrypted anew with the first of 2 keys" in said
     assert "0 encrypted anew" in (await run(both, tmp_path, "rotate-keys"))[1]
-    only = environment | {"DEPLOYBOT_ENCRYPTION_KEY": new}
-    assert "works" in (await run(only, tmp_path, "installations"))[1]
-
     code, said = await run(environment, tmp_path, "rotate-keys")
     assert code == 1
     assert "Second workspace" in said
     assert "/slack/install" in said
-    code, said = await run(environment, tmp_path, "doctor")
-    assert code == 1
-    assert "no key decrypts its token" in said
+    assert "no key decrypts its token" in (await run(environment, tmp_path, "installations"))[1]
+    only = environment | {"DEPLOYBOT_ENCRYPTION_KEY": new}
     code, said = await run(only, tmp_path, "doctor")
     assert "DEPLOYBOT_URL" in said  # no https here
     assert "Workspace Second workspace" in said

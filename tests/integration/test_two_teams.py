@@ -146,25 +146,26 @@ async def test_a_workspace_that_leaves_loses_its_token_and_the_other_goes_on(
 
 
 async def test_a_workspace_that_comes_back_is_picked_up_where_it_was_left(
-    teams: TwoTeams, bot: Application, browser: Browser, clock: ShiftedClock
+    teams: TwoTeams, database_url: str, clock: ShiftedClock
 ) -> None:
-    await teams.joins_both(browser)
-    await teams.dora.types(START, channel=SECOND_CHANNEL)
-    assert await bot.settle()
-    teams.second.workspace.uninstall("Deploybot")
-    team = await _left(teams, bot)
-    deployment = (await finding.opened(bot.ports, team))[0]
-    page = await browser.installs(teams.dora_of_second)
-    assert "is in Second workspace again" in page.text
-    await teams.invites(teams.second, DORA, SECOND_CHANNEL)
-    section = (await _thread(teams))[1]
-    await _tick(teams, section, "Wave")
-    # What could not be sent before the bot was back in the channel is tried a minute later.
-    clock.forward(timedelta(minutes=2))
-    bot.ports.bell.ring()
-    assert await bot.settle()
-    assert "dora" in json.dumps((await _thread(teams))[1]["blocks"])
-    assert (await finding.opened(bot.ports, team))[0].id == deployment.id
+    async with teams.bot(database_url, clock=clock) as bot, Browser(teams.bot_url) as browser:
+        await teams.joins_both(browser)
+        await teams.dora.types(START, channel=SECOND_CHANNEL)
+        assert await bot.settle()
+        teams.second.workspace.uninstall("Deploybot")
+        team = await _left(teams, bot)
+        deployment = (await finding.opened(bot.ports, team))[0]
+        page = await browser.installs(teams.dora_of_second)
+        assert "is in Second workspace again" in page.text
+        await teams.invites(teams.second, DORA, SECOND_CHANNEL)
+        section = (await _thread(teams))[1]
+        await _tick(teams, section, "Wave")
+        # What could not be sent before the bot was back in the channel is tried a minute later.
+        clock.forward(timedelta(minutes=2))
+        bot.ports.bell.ring()
+        assert await bot.settle()
+        assert "dora" in json.dumps((await _thread(teams))[1]["blocks"])
+        assert (await finding.opened(bot.ports, team))[0].id == deployment.id
 
 
 async def _tick(teams: TwoTeams, section: Json, text: str) -> Any:
@@ -231,6 +232,17 @@ async def test_the_home_workspace_keeps_its_static_token_and_others_join(tmp_pat
         assert len(await teams.first.thread()) == 2
         assert len(await _thread(teams)) == 2
         assert await kept(bot, teams.first.installed.team_id) is None
+        # A removal is heard of over HTTP, too; at home it is the static token that is gone.
+        teams.second.workspace.uninstall("Deploybot")
+        await _left(teams, bot)
+        teams.first.workspace.uninstall("Deploybot")
+
+        async def home_left() -> bool:
+            found = await kept(bot, teams.first.installed.team_id)
+            return found is not None and found.revoked_at is not None
+
+        await teams.first.until(home_left, what="home has left")
+        assert (await bot.readiness())[0]
 
 
 async def test_a_dead_static_token_does_not_keep_the_others_waiting(tmp_path: Path) -> None:
