@@ -70,7 +70,7 @@ class ManyTeams:
         allowed: frozenset[str] = frozenset(),
         home: Home | None = None,
     ) -> None:
-        """`connect` makes the SDK's client with a token; `allowed` are the workspaces served; empty for any."""
+        """`connect` makes the SDK's client with a token; `allowed` are the workspaces served, if not any."""
         self._database = database
         self._clock = clock
         self._vault = vault

@@ -10,9 +10,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+from typer.testing import CliRunner
 
+from bot.cli import app
+from bot.cli.doctor import diagnose
+from bot.config import Settings
 from bot.storage.sealing import Vault, new_key
 from tests.integration.test_cli import DEPLOYBOT, ready, run
+from tests.stage import Json
 from tests.two_teams import DORA, SECOND_CHANNEL, Browser, TwoTeams, bot_messages, open_two_teams
 
 
@@ -82,60 +88,76 @@ async def test_the_bot_serves_who_installs_it_and_its_log_has_no_secret(
 
     new = new_key()
     both = environment | {"DEPLOYBOT_ENCRYPTION_KEY": f"{new},{teams.keys}"}
-    assert "an older key" in (await run(both, tmp_path, "installations"))[1]
     code, said = await run(both, tmp_path, "rotate-keys")
     assert code == 0, said
-    assert "1 encrypted anew with the first of 2 keys" in said
-    assert "0 encrypted anew" in (await run(both, tmp_path, "rotate-keys"))[1]
+    assert "1 encrypted anew with the first of 2 keys, 0 were already" in said
     code, said = await run(environment, tmp_path, "rotate-keys")
     assert code == 1
     assert "Second workspace" in said
     assert "/slack/install" in said
-    assert "no key decrypts its token" in (await run(environment, tmp_path, "installations"))[1]
-    only = environment | {"DEPLOYBOT_ENCRYPTION_KEY": new}
-    code, said = await run(only, tmp_path, "doctor")
-    assert "DEPLOYBOT_URL" in said  # no https here
-    assert "Workspace Second workspace" in said
-    assert "works" in said
+    await _diagnosed(teams, environment, new)
 
 
-async def test_settings_that_only_work_together_are_asked_for_together(
-    environment: dict[str, str], tmp_path: Path
+async def _diagnosed(teams: TwoTeams, environment: dict[str, str], key: str) -> None:
+    """What the doctor says with the new key, and without it."""
+    settings = Settings(_env_file=None, **environment)  # type: ignore[call-arg, arg-type]
+    told = {d.what: d async for d in diagnose(settings)}
+    workspace = told[f"Workspace Second workspace ({teams.second.installed.team_id})"]
+    assert workspace.fine is False
+    assert "no key decrypts its token" in workspace.said
+    assert told["DEPLOYBOT_URL"].fine is False  # no https here
+    assert told["DEPLOYBOT_ALLOWED_TEAMS"].fine is None
+    both = {"encryption_key": SecretStr(f"{new_key()},{key}"), "allowed_teams": "T0OTHER0002"}
+    told = {d.what: d async for d in diagnose(settings.model_copy(update=both))}
+    workspace = told[workspace.what]
+    assert workspace.fine is False
+    assert "not in DEPLOYBOT_ALLOWED_TEAMS" in workspace.said
+    assert "works; an older key" in workspace.said
+
+
+def test_settings_that_only_work_together_are_asked_for_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    del environment["DEPLOYBOT_ENCRYPTION_KEY"]
-    code, said = await run(environment, tmp_path, "serve")
-    assert code == 2
-    assert "DEPLOYBOT_ENCRYPTION_KEY must be set, too" in said
+    monkeypatch.chdir(tmp_path)
+    environment = {"SLACK_CLIENT_ID": "1.2", "SLACK_CLIENT_SECRET": "s" * 32, "SLACK_APP_TOKEN": "xapp-1"}
+    said = CliRunner().invoke(app, ["serve"], env=environment)
+    assert said.exit_code == 2
+    assert "DEPLOYBOT_ENCRYPTION_KEY must be set, too" in said.output
     environment["DEPLOYBOT_ENCRYPTION_KEY"] = "hush-hush-hush"
-    code, said = await run(environment, tmp_path, "serve")
-    assert code == 2
-    assert "Key 1 in DEPLOYBOT_ENCRYPTION_KEY is no key" in said
-    assert "hush" not in said
+    said = CliRunner().invoke(app, ["serve"], env=environment)
+    assert said.exit_code == 2
+    assert "Key 1 in DEPLOYBOT_ENCRYPTION_KEY is no key" in said.output
+    assert "hush" not in said.output
 
 
-async def test_a_key_is_made_that_works(environment: dict[str, str], tmp_path: Path) -> None:
-    code, said = await run(environment, tmp_path, "new-key")
-    assert code == 0
-    assert Vault(said.strip()).keys == 1
+def test_a_key_is_made_that_works() -> None:
+    said = CliRunner().invoke(app, ["new-key"])
+    assert said.exit_code == 0
+    assert Vault(said.output.strip()).keys == 1
 
 
-async def test_the_manifest_for_several_workspaces_says_where_they_install_it(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def _manifest(*arguments: str) -> Json:
+    said = CliRunner().invoke(app, ["manifest", *arguments])
+    assert said.exit_code == 0, said.output
+    return dict(json.loads(said.output))
+
+
+def test_the_manifest_for_several_workspaces_says_where_they_install_it() -> None:
     url = "https://bot.example.com"
-    code, said = await run(environment, tmp_path, "manifest", "--url", url, "--distribute")
-    assert code == 0
-    made = json.loads(said)
+    made = _manifest("--url", url, "--distribute")
     assert made["oauth_config"]["redirect_urls"] == [f"{url}/slack/oauth_redirect"]
-    assert {"app_uninstalled", "tokens_revoked"} <= set(made["settings"]["event_subscriptions"]["bot_events"])
-    assert made["settings"]["event_subscriptions"]["request_url"] == f"{url}/slack/events"
-    arguments = ("manifest", "--url", url, "--distribute", "--socket", "--rotate-tokens")
-    made = json.loads((await run(environment, tmp_path, *arguments))[1])
+    events = made["settings"]["event_subscriptions"]
+    assert {"app_uninstalled", "tokens_revoked"} <= set(events["bot_events"])
+    assert events["request_url"] == f"{url}/slack/events"
+    made = _manifest("--url", url, "--distribute", "--socket", "--rotate-tokens")
     assert made["settings"]["socket_mode_enabled"]
     assert made["settings"]["token_rotation_enabled"]
     assert "request_url" not in made["settings"]["event_subscriptions"]
-    plain = json.loads((await run(environment, tmp_path, "manifest", "--url", url))[1])
+    plain = _manifest("--url", url)
     assert "redirect_urls" not in plain["oauth_config"]
     assert plain["settings"]["event_subscriptions"]["bot_events"] == ["app_mention"]
-    for wrong in (("--distribute",), ("--url", url, "--rotate-tokens")):
-        assert (await run(environment, tmp_path, "manifest", *wrong))[0] == 2
+
+
+@pytest.mark.parametrize("wrong", [["--distribute"], ["--url", "https://bot.example.com", "--rotate-tokens"]])
+def test_a_manifest_for_several_workspaces_needs_their_address(wrong: list[str]) -> None:
+    assert CliRunner().invoke(app, ["manifest", *wrong]).exit_code == 2
