@@ -125,7 +125,7 @@ async def _local(
 
 
 def _distributed(installed: Installation, bot_url: str, *, kept: Path) -> dict[str, object]:
-    """What a bot of two workspaces is set up with; its key is kept beside what it encrypts, for rehearsals."""
+    """What a bot of two workspaces is set up with; as a rehearsal it keeps its key beside the database."""
     if not kept.exists():
         kept.touch(mode=0o600)
         kept.write_text(new_key())
