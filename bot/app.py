@@ -49,7 +49,10 @@ from bot.web import Hooks, InstallPages, WebServer, application
 log = logging.getLogger(__name__)
 
 #: What somebody reads who uses the bot where it was taken away meanwhile, or its token can't be read.
-NOT_HERE = "I am not installed in this workspace any more. Whoever installed me can do so again."
+NOT_HERE = (
+    "I can't act in this workspace: I am not installed here any more, or my token can't be used. "
+    "Whoever installed me can install me again."
+)
 #: A backlog older than this many seconds means that the screens are not what they should be.
 BACKLOG_S = 60
 #: How long a stopping process waits for work under way. Platforms kill after 10 to 30 s.

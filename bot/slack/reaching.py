@@ -121,7 +121,7 @@ async def reach_slack(
     await many.start()
     return Reached(
         client=connect(""),
-        authorize=authorize_by(many, log=log.warning),
+        authorize=authorize_by(many),
         teams=many,
         gateway=DeliveryGateway(),
         identity=found,

@@ -7,14 +7,17 @@ delivery at hand came from. Outside a delivery it acts nowhere: a mistake is an 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 from slack_bolt.authorization import AuthorizeResult
 
-from bot.domain.errors import NotInstalled, TokenUnreadable
+from bot.domain.errors import NotInstalled, TokenNotRenewed, TokenUnreadable
 from bot.slack.gateway import Account, Gateway, SlackFailure
+
+log = logging.getLogger(__name__)
 
 _delivery: ContextVar[Gateway | None] = ContextVar("gateway of the delivery", default=None)
 
@@ -58,17 +61,17 @@ class DeliveryGateway(Gateway):
         return gateway.account
 
 
-def authorize_by(teams: Teams, *, log: Callable[[str, object], None]) -> Callable[..., Awaitable[Any]]:
+def authorize_by(teams: Teams) -> Callable[..., Awaitable[Any]]:
     """Whom Bolt acts as: the bot of the workspace that a delivery came from; nobody where it is not ours."""
 
     async def authorize(team_id: str | None) -> AuthorizeResult | None:
         if not team_id:
-            log("a delivery names no workspace: %s", "org-wide installations are not supported")
+            log.warning("a delivery names no workspace: installations of organizations are not supported")
             return None
         try:
             gateway = await teams.of(team_id)
-        except (NotInstalled, TokenUnreadable) as error:
-            log("a delivery is turned away: %s", error)
+        except (NotInstalled, TokenNotRenewed, TokenUnreadable) as error:
+            log.warning("a delivery is turned away: %s", error)
             return None
         account = gateway.account
         return AuthorizeResult(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, not_, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.storage.schema import deployments, installations, oauth_states, posts
@@ -86,11 +87,14 @@ async def put(tx: AsyncConnection, installation: Installation) -> None:
     values = {name: getattr(installation, name) for name in Installation.__dataclass_fields__}
     values["scopes"] = ",".join(sorted(installation.scopes))
     values |= {"leased_by": None, "leased_until": None}
-    changed = await tx.execute(
-        update(installations).where(installations.c.team == installation.team).values(values)
-    )
-    if not changed.rowcount:
-        await tx.execute(insert(installations).values(values))
+    replace = update(installations).where(installations.c.team == installation.team).values(values)
+    if (await tx.execute(replace)).rowcount:
+        return
+    try:
+        async with tx.begin_nested():
+            await tx.execute(insert(installations).values(values))
+    except IntegrityError:  # somebody else has added it this very moment: the later one counts
+        await tx.execute(replace)
 
 
 async def revoke(tx: AsyncConnection, team: str, *, at: datetime, token: str | None = None) -> bool:

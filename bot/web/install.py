@@ -103,7 +103,7 @@ def routes(pages: InstallPages | None) -> list[web.RouteDef]:
             COOKIE,
             begun.state,
             max_age=begun.seconds,
-            path="/slack",
+            path="/",  # a proxy may show the pages under another path
             secure=not _on_this_machine(request),
             httponly=True,
             # Lax, not Strict: it must come along when Slack sends the person back.
@@ -128,7 +128,7 @@ def routes(pages: InstallPages | None) -> list[web.RouteDef]:
             answer = _page("install_refused", status=500, title="Not installed", said=_TROUBLE)
         else:
             answer = _page("installed", installed=installed, command=pages.command)
-        answer.del_cookie(COOKIE, path="/slack")
+        answer.del_cookie(COOKIE, path="/")
         return answer
 
     return [web.get(INSTALL_PATH, begin), web.get(REDIRECT_PATH, finish)]

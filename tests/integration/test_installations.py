@@ -65,6 +65,13 @@ async def test_an_installation_is_kept_as_it_is_and_the_next_one_takes_its_place
         assert await installations.counted(tx) == {"live": 1, "revoked": 0}
 
 
+async def test_two_installations_at_once_leave_one(database: Database) -> None:
+    await asyncio.gather(*(put(database, made(token=f"sealed-{number}")) for number in range(4)))
+    found = await get(database)
+    assert found is not None
+    assert (found.token or "").startswith("sealed-")
+
+
 async def test_a_workspace_that_leaves_has_its_tokens_erased_once(database: Database) -> None:
     await put(database, made(refresh_token="next", expires_at=NOON + SOON))
     async with database.write() as tx:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -84,6 +85,27 @@ async def test_the_same_service_is_deployed_in_both_and_each_post_goes_with_its_
         # Calls are recorded by the team whose token they came with.
         posted = await stage.traffic("chat.postMessage")
         assert {entry["request"]["channel"] for entry in posted} == {channel}
+
+
+async def test_what_both_do_at_once_is_never_mixed_up(
+    teams: TwoTeams, bot: Application, browser: Browser
+) -> None:
+    await teams.joins_both(browser)
+    for stage in (teams.first, teams.second):
+        # Each waits for Slack in the middle of its answers, so that they overlap.
+        await stage.fault(kind="api", mode="slow", seconds=0.2, method="conversations.info", times=-1)
+    asked = []
+    for number in range(6):
+        start = f"/deploy start service-{number} v1 production"
+        asked += [teams.first.ana.types(start), teams.dora.types(start, channel=SECOND_CHANNEL)]
+    assert all(answer["ok"] for answer in await asyncio.gather(*asked))
+    assert await bot.settle(within=60)
+    for stage, channel in ((teams.first, CHANNEL), (teams.second, SECOND_CHANNEL)):
+        looked = await stage.traffic("conversations.info")
+        assert [entry["request"]["channel"] for entry in looked] == [channel] * 6
+        people = {entry["request"]["user"] for entry in await stage.traffic("users.info")}
+        assert people == {DORA if stage is teams.second else "UANA0000001"}
+        assert len(await bot_messages(stage, channel)) == 12
 
 
 async def test_a_click_is_drawn_where_it_was_made_and_links_lead_there(
