@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.services.ports import Clock
 from bot.slack.gateway import Gateway, Identity, SlackFailure, web_client
 from bot.slack.installing import Installing
-from bot.slack.manifest import SCOPES
+from bot.slack.manifest import OPTIONAL_SCOPES, SCOPES
 from bot.slack.many_teams import Home, ManyTeams
 from bot.slack.oauth import OAuth
 from bot.slack.renewing import Renewal
@@ -106,7 +106,7 @@ async def reach_slack(
         connect(""),
         client_id=distribution.client_id,
         client_secret=distribution.client_secret,
-        scopes=SCOPES,
+        scopes=(*SCOPES, *OPTIONAL_SCOPES),
         redirect_uri=distribution.redirect_uri,
     )
     many = ManyTeams(

@@ -155,7 +155,7 @@ def test_the_manifest_for_several_workspaces_says_where_they_install_it() -> Non
     assert "request_url" not in made["settings"]["event_subscriptions"]
     plain = _manifest("--url", url)
     assert "redirect_urls" not in plain["oauth_config"]
-    assert plain["settings"]["event_subscriptions"]["bot_events"] == ["app_mention"]
+    assert plain["settings"]["event_subscriptions"]["bot_events"] == ["app_home_opened", "app_mention"]
 
 
 @pytest.mark.parametrize("wrong", [["--distribute"], ["--url", "https://bot.example.com", "--rotate-tokens"]])
