@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 import aiohttp
 from slack_bolt.async_app import AsyncApp
-from slack_bolt.authorization import AuthorizeResult
 
 from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
@@ -41,7 +40,7 @@ from bot.slack.connection import SocketConnection
 from bot.slack.conversation import Conversation, Meaning, Part
 from bot.slack.gate_conversation import GateConversation
 from bot.slack.gate_listeners import GateListeners
-from bot.slack.gateway import CALL_S, Gateway, Identity, web_client
+from bot.slack.gateway import CALL_S
 from bot.slack.home_conversation import HomeConversation
 from bot.slack.home_listeners import HomeListeners
 from bot.slack.homes import Homes
@@ -49,22 +48,30 @@ from bot.slack.inflight import InFlight
 from bot.slack.item_conversation import ItemConversation
 from bot.slack.item_listeners import ItemListeners
 from bot.slack.lead_listeners import LeadConversation, LeadListeners
+from bot.slack.leaving import LeavingListeners
 from bot.slack.listeners import Listeners
 from bot.slack.lock_conversation import LockConversation, LockListeners
 from bot.slack.pinger import Pinger
-from bot.slack.premises import SlackPremises
+from bot.slack.premises import SlackOffices, links_by
 from bot.slack.publisher import Publisher
+from bot.slack.reaching import Distribution, Reached, reach_slack
 from bot.slack.reminder_listeners import ReminderListeners
 from bot.slack.report_conversation import ReportConversation
 from bot.slack.shortcut_listeners import ShortcutListeners
-from bot.storage import migrating, outbound, posts
+from bot.slack.teams import Teams, delivery_middleware
+from bot.storage import installations, migrating, outbound, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
 from bot.storage.outbound import Figures
-from bot.web import CiHooks, Hooks, WebServer, application
+from bot.web import CiHooks, Hooks, InstallPages, WebServer, application
 
 log = logging.getLogger(__name__)
 
+#: What somebody reads who uses the bot where it was taken away meanwhile, or its token can't be read.
+NOT_HERE = (
+    "I can't act in this workspace: I am not installed here any more, or my token can't be used. "
+    "Whoever installed me can install me again."
+)
 #: A backlog older than this many seconds means that the screens are not what they should be.
 BACKLOG_S = 60
 #: How long a stopping process waits for work under way. Platforms kill after 10 to 30 s.
@@ -86,12 +93,16 @@ class _LateGroups:
     """User groups, once there is a Slack to ask; until then nobody is in any."""
 
     def __init__(self) -> None:
-        self.gateway: Gateway | None = None
+        self.teams: Teams | None = None
 
     async def members(self, team: str, group: str) -> frozenset[str]:
-        if self.gateway is None:
+        if self.teams is None:
             raise GroupUnknown(group, "not connected to Slack")
-        return await self.gateway.members(group)
+        try:
+            gateway = await self.teams.of(team)
+        except DeploybotError as error:
+            raise GroupUnknown(group, str(error)) from error
+        return await gateway.members(group)
 
 
 def make_ports(
@@ -179,7 +190,7 @@ class Application:
         self._scheduler = scheduler(
             self.ports, self._watches, self._reminders, Attendance(self.ports), wake=self._send_out
         )
-        self._identity: Identity | None = None
+        self._reached: Reached | None = None
         self._slack_problem = "not started yet"
         #: The port that is listened on, once started.
         self.port = settings.port
@@ -196,18 +207,30 @@ class Application:
         await migrating.upgrade(self.ports.database)
         timeout = aiohttp.ClientTimeout(total=CALL_S, connect=3)
         self._session = aiohttp.ClientSession(timeout=timeout)
-        client = web_client(settings.slack_bot_token.get_secret_value(), settings.api_url, self._session)
-        gateway = Gateway(client)
-        self._identity = await gateway.identity()
+        reached = await reach_slack(
+            token=settings.slack_bot_token.get_secret_value(),
+            api_url=settings.api_url,
+            session=self._session,
+            distribution=_distribution(settings),
+            database=self.ports.database,
+            clock=self.ports.clock,
+            ring=self._bell.ring,
+        )
+        self._reached, gateway = reached, reached.gateway
         if isinstance(self.ports.groups, _LateGroups):
-            self.ports.groups.gateway = gateway
+            self.ports.groups.teams = reached.teams
+        # Bolt sees SLACK_CLIENT_ID in the environment and prepares a flow of its own; it is used nowhere.
         bolt = AsyncApp(
-            client=client,
-            authorize=_as(self._identity, settings.slack_bot_token.get_secret_value()),
+            client=reached.client,
+            authorize=reached.authorize,
+            user_facing_authorize_error_message=NOT_HERE,
             signing_secret=settings.slack_signing_secret.get_secret_value() or None,
             request_verification_enabled=not settings.socket_mode,
             logger=logging.getLogger("slack_bolt"),
         )
+        if reached.many is not None:
+            bolt.use(delivery_middleware(reached.teams))
+            LeavingListeners(teams=reached.many, in_flight=self._in_flight).register(bolt)
         answerer = Answerer(gateway, self._in_flight)
         meaning = Meaning(self.ports)
         reports = ReportConversation(
@@ -222,7 +245,7 @@ class Application:
             LeadConversation(self.ports, gateway, meaning),
             reports,
         ]
-        conversation = Conversation(self.ports, gateway, bot_name=self._identity.name, parts=parts)
+        conversation = Conversation(self.ports, gateway, bot_name=reached.handle, parts=parts)
         queue = TickQueue(self.ports)
         listeners = Listeners(
             ports=self.ports,
@@ -248,7 +271,11 @@ class Application:
         CheckListeners(ports=self.ports, answerer=answerer).register(bolt)
         GateListeners(ports=self.ports, answerer=answerer, in_flight=self._in_flight).register(bolt)
         ItemListeners(
-            ports=self.ports, gateway=gateway, answerer=answerer, in_flight=self._in_flight
+            ports=self.ports,
+            gateway=gateway,
+            answerer=answerer,
+            in_flight=self._in_flight,
+            told=reports.told,
         ).register(bolt)
         ReminderListeners(ports=self.ports, gateway=gateway, answerer=answerer).register(bolt)
         AlertListeners(ports=self.ports, answerer=answerer).register(bolt)
@@ -259,11 +286,11 @@ class Application:
             database=self.ports.database,
             deployments=self.ports.deployments,
             clock=self.ports.clock,
-            gateway=gateway,
+            teams=reached.teams,
         )
         self._runner = CheckRunner(self.ports)
-        self._homes = Homes(ports=self.ports, gateway=gateway, command=settings.command)
-        self._pinger = Pinger(database=self.ports.database, clock=self.ports.clock, gateway=gateway)
+        self._homes = Homes(ports=self.ports, teams=reached.teams, command=settings.command)
+        self._pinger = Pinger(database=self.ports.database, clock=self.ports.clock, teams=reached.teams)
         self._bell.hearers = [self._publisher, self._runner, self._homes, self._pinger]
         await self._publisher.start()
         await self._homes.start()
@@ -271,9 +298,9 @@ class Application:
         await self._runner.start()
         await self._watches.start()
         await self._reminders.start()
-        self._outbox = Outbox(self.ports, announced_to(settings), link=gateway.link)
+        self._outbox = Outbox(self.ports, announced_to(settings), link=links_by(reached.teams))
         await self._outbox.start()
-        ci_desk = CiDesk(self.ports, SlackPremises(gateway, self._identity))
+        ci_desk = CiDesk(self.ports, SlackOffices(reached.teams, home=reached.identity))
         web_app = application(
             readiness=self.readiness,
             bolt=None if settings.socket_mode else bolt,
@@ -287,6 +314,9 @@ class Application:
                 ci=ci_desk,
                 github=GitHubDesk(self.ports, ci_desk),
             ),
+            pages=InstallPages(install=reached.installing, command=settings.command)
+            if reached.installing is not None
+            else None,
         )
         self._web = WebServer(web_app, host=settings.host, port=settings.port)
         self.port = await self._web.start()
@@ -298,9 +328,8 @@ class Application:
         self._scheduler.start()
         self._in_flight.begin(self._warm_up())
         log.info(
-            "ready in %s as @%s, %s, port %d",
-            self._identity.team_name,
-            self._identity.name,
+            "ready in %s, %s, port %d",
+            reached,
             "Socket Mode" if settings.socket_mode else "HTTP delivery",
             self.port,
         )
@@ -336,6 +365,8 @@ class Application:
             await self._homes.stop(within=DRAIN_S / 4)
         if self._pinger is not None:
             await self._pinger.stop(within=DRAIN_S / 4)
+        if self._reached is not None and self._reached.many is not None:
+            await self._reached.many.stop()
         if self._session is not None:
             await self._session.close()
         await self.ports.database.close()
@@ -358,15 +389,18 @@ class Application:
             problems.append(f"Slack: {self._socket.problem or 'the connection was lost'}")
         waiting, oldest, trouble = 0, None, None
         outside: Figures | None = None
+        counted: Mapping[str, int] | None = None
         try:
             async with asyncio.timeout(2), self.ports.database.read() as tx:
                 backlog = await posts.backlog(tx)
                 outside = await outbound.figures(tx, since=now - GIVEN_UP_SHOWN)
+                counted = await installations.counted(tx)
             waiting, oldest, trouble = backlog.waiting, backlog.oldest, backlog.problem
             database = "ok"
         except (DeploybotError, TimeoutError) as error:
             database = str(error) or "it does not answer"
             problems.append(f"Database: {database}")
+        identity = self._reached.identity if self._reached is not None else None
         age = (now - oldest).total_seconds() if oldest is not None else 0.0
         if age > BACKLOG_S:
             problems.append(
@@ -377,7 +411,8 @@ class Application:
             "slack": {
                 "mode": "socket" if self.settings.socket_mode else "http",
                 "connected": connected,
-                "team": self._identity.team if self._identity else None,
+                "team": identity.team if identity else None,
+                "installations": counted if self.settings.many_teams else None,
                 "last_event_at": _iso(self._in_flight.last_heard),
             },
             "database": database,
@@ -394,19 +429,17 @@ class Application:
         }
 
 
-def _as(identity: Identity, token: str) -> Callable[[], Awaitable[AuthorizeResult]]:
-    """Whom Bolt acts as: known since the start, so that no delivery waits for an `auth.test` of its own."""
-
-    async def authorize() -> AuthorizeResult:
-        return AuthorizeResult(
-            enterprise_id=None,
-            team_id=identity.team,
-            bot_token=token,
-            bot_id=identity.bot,
-            bot_user_id=identity.user,
-        )
-
-    return authorize
+def _distribution(settings: Settings) -> Distribution | None:
+    """What many workspaces need; None where there is the one of the static token."""
+    if not settings.many_teams:
+        return None
+    return Distribution(
+        client_id=settings.slack_client_id,
+        client_secret=settings.slack_client_secret.get_secret_value(),
+        keys=settings.encryption_key.get_secret_value(),
+        redirect_uri=settings.redirect_uri,
+        allowed=settings.allowed,
+    )
 
 
 def _iso(at: datetime | None) -> str | None:

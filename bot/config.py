@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -31,6 +32,15 @@ class Settings(BaseSettings):
     slack_signing_secret: SecretStr = Field(default=SecretStr(""), alias="SLACK_SIGNING_SECRET")
     #: Where the Web API is; any Slack-compatible server will do.
     slack_api_url: str = Field(default=SLACK_API_URL, alias="SLACK_API_URL")
+    #: From "Basic Information": with these and a key, any workspace can install the bot by itself.
+    slack_client_id: str = Field(default="", alias="SLACK_CLIENT_ID")
+    slack_client_secret: SecretStr = Field(default=SecretStr(""), alias="SLACK_CLIENT_SECRET")
+    #: What workspaces' tokens are encrypted with; several keys, separated by commas: the first encrypts.
+    encryption_key: SecretStr = Field(default=SecretStr(""), alias="DEPLOYBOT_ENCRYPTION_KEY")
+    #: The bot's public address, as in the app's redirect URL; without it Slack takes the app's first.
+    public_url: str = Field(default="", alias="DEPLOYBOT_URL")
+    #: The workspaces that may install it, by id (`T…`), with commas; empty for any that finds the page.
+    allowed_teams: str = Field(default="", alias="DEPLOYBOT_ALLOWED_TEAMS")
     #: `sqlite:///file.db` or `postgresql://…`.
     database_url: str = Field(default="sqlite:///deploybot.db", alias="DATABASE_URL")
     #: Folder with the checklists.
@@ -63,6 +73,25 @@ class Settings(BaseSettings):
         return bool(self.slack_app_token.get_secret_value())
 
     @property
+    def many_teams(self) -> bool:
+        """Whether workspaces can install the bot by themselves."""
+        return bool(
+            self.slack_client_id
+            and self.slack_client_secret.get_secret_value()
+            and self.encryption_key.get_secret_value()
+        )
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """The workspaces that may install it; empty for any."""
+        return frozenset(filter(None, (team.strip() for team in self.allowed_teams.split(","))))
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Slack sends people back to; empty where the app's own settings say it."""
+        return f"{self.public_url.rstrip('/')}/slack/oauth_redirect" if self.public_url else ""
+
+    @property
     def secrets(self) -> list[Secret]:
         """Our own secrets: never to be seen in evidence."""
         own = {
@@ -73,8 +102,11 @@ class Settings(BaseSettings):
             "github_webhook_secret": self.github_webhook_secret,
             "github_deployments_token": self.github_deployments_token,
             "webhook_secret": self.webhook_secret,
+            "slack_client_secret": self.slack_client_secret,
         }
         revealed = {name: value.get_secret_value() for name, value in own.items()}
+        keys = self.encryption_key.get_secret_value().split(",")
+        revealed |= {f"encryption_key_{number}": key.strip() for number, key in enumerate(keys, start=1)}
         password = unquote(urlsplit(self.database_url).password or "")
         return [Secret(name, value) for name, value in {**revealed, "database": password}.items() if value]
 
@@ -84,20 +116,35 @@ class Settings(BaseSettings):
         return f"{self.slack_api_url.rstrip('/')}/"
 
 
-_SECRET = re.compile(r"(xox[a-z]-|xapp-)[\w-]+|(?<=://)([^:/@\s]+):[^@\s]+@")
+#: Tokens, database passwords, and what OAuth sends along in addresses and forms.
+_SECRET = re.compile(
+    r"(xox[a-z][-.]|xapp-)[\w.-]+|(?<=://)([^:/@\s]+):[^@\s]+@"
+    r"|\b((?:code|state|client_secret|refresh_token|access_token)(?:=|['\"]\s*:\s*['\"]))[\w.%~-]{8,}"
+)
+#: Shorter than this a secret could be a word that is said for other reasons.
+_LONG = 8
 
 
 class _Redacted(logging.Filter):
-    """Takes tokens and database passwords out of every log line."""
+    """Takes tokens, passwords and OAuth's secrets out of every log line."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._own = [secret for secret in secrets if len(secret) >= _LONG]
+
+    def _clean(self, text: str) -> str:
+        for secret in self._own:
+            text = text.replace(secret, "…")
+        return _SECRET.sub(lambda m: f"{m[1] or m[3] or m[2] + ':'}…", text)
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        clean = _SECRET.sub(lambda m: f"{m[1] or m[2] + ':'}…", message)
+        clean = self._clean(message)
         if clean != message:
             record.msg, record.args = clean, ()
         if record.exc_info and not record.exc_text:
             text = logging.Formatter().formatException(record.exc_info)
-            record.exc_text = _SECRET.sub(lambda m: f"{m[1] or m[2] + ':'}…", text)
+            record.exc_text = self._clean(text)
         return True
 
 
@@ -110,14 +157,20 @@ class _Meant(logging.Filter):
         return not any(meant in message for meant in _MEANT)
 
 
-_MEANT = ("As you gave `client`", "`authorize` has been used", "ConnectionClosedOK")
+_MEANT = (
+    "As you gave `client`",
+    "`authorize` has been used",
+    "ConnectionClosedOK",
+    # Said in our own words, with the workspace.
+    "the AuthorizeResult (returned value from authorize) for it was not found",
+)
 
 
-def set_up_logging(level: str) -> None:
-    """Log to standard error, one line an entry, without secrets."""
+def set_up_logging(level: str, secrets: Iterable[str] = ()) -> None:
+    """Log to standard error, one line an entry, without what looks like a secret or is one of `secrets`."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    handler.addFilter(_Redacted())
+    handler.addFilter(_Redacted(secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("apscheduler", "alembic", "httpx", "slack_sdk", "websockets", "aiohttp.access"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -9,7 +9,7 @@ from typing import Any
 from bot.domain.check import Evidence, ItemResult, Outcome, result_to_json
 from bot.domain.checklist import Checklist
 from bot.domain.deployment import Target, started
-from bot.domain.events import BOT, GENESIS, Event, Fact, chain
+from bot.domain.events import BOT, CI, GENESIS, Event, Fact, chain
 from bot.domain.signals import Measured
 from bot.domain.verification import Bound
 from tests.makers import ANA, BEN, CARLA, CHANNEL, NOON, TEAM, make_checklist
@@ -217,6 +217,10 @@ def eventful(checklist: Checklist | None = None) -> list[Fact]:
         fact("watch.ended", 44, BOT),
         fact("override.requested", 45, ANA, what="finish", reason="enough", open=[]),
         fact("override.withdrawn", 46, ANA, request=49 + len(steps) - 1),
+        fact("lead.nudged", 46.2, BOT, to=BEN, level=2),
+        fact("lead.present", 46.4, BEN),
+        fact("deployment.reported", 46.6, CI, state="deployed", said="run 7", url=""),
+        fact("conclusion.held", 46.8, ANA, what="finish", open=[one.items[4].key]),
         fact("deployment.frobnicated", 47, CARLA, reason="of a later version"),
         fact("deployment.aborted", 48, BEN, reason="rolled back, see the incident"),
     ]

@@ -13,6 +13,7 @@ from bot.cli import (
     checklist,
     doctor,
     explain,
+    installations,
     kinds,
     local,
     manifest,
@@ -42,6 +43,9 @@ app.command("serve")(serve.serve)
 app.command("local")(local.local)
 app.command("manifest")(manifest.print_manifest)
 app.command("doctor")(doctor.doctor)
+app.command("installations")(installations.installations)
+app.command("rotate-keys")(installations.rotate_keys)
+app.command("new-key")(installations.make_key)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("stats")(stats.stats)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,14 +17,21 @@ from rich.markup import escape
 from bot.app import announced_to, make_ports
 from bot.cli import settings as cli_settings
 from bot.cli.checklist import counted
+from bot.cli.installations import listed, state_of
 from bot.cli.serve import missing_settings, run
 from bot.config import Settings
-from bot.domain.errors import DeploybotError, DestinationsUnusable, SidecarUnusable
+from bot.domain.errors import (
+    DeploybotError,
+    DestinationsUnusable,
+    EncryptionKeyUnusable,
+    SidecarUnusable,
+)
 from bot.services.outgoing import GIVEN_UP_SHOWN
 from bot.services.ports import Ports
 from bot.slack.gateway import CALL_S, Gateway, SlackFailure, web_client
 from bot.slack.manifest import OPTIONAL_SCOPES, SCOPES
 from bot.storage import migrating, outbound
+from bot.storage.sealing import Vault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +82,9 @@ async def diagnose(settings: Settings, channel: str = "") -> AsyncIterator[Diagn
             yield await _outside(settings, ports)
         finally:
             await ports.database.close()
+    if settings.many_teams:
+        async for diagnosis in _workspaces(settings):
+            yield diagnosis
     token = settings.slack_bot_token.get_secret_value()
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_S)) as session:
         gateway = Gateway(web_client(token, settings.api_url, session))
@@ -160,6 +171,36 @@ async def _outside(settings: Settings, ports: Ports) -> Diagnosis:
     said += f"given up within {GIVEN_UP_SHOWN.days} days: {figures.given_up}"
     said += f" ({figures.problem})" if figures.problem else ""
     return Diagnosis(what="Other systems", fine=not figures.given_up, said=said)
+
+
+async def _workspaces(settings: Settings) -> AsyncIterator[Diagnosis]:
+    """What many workspaces need: the app's id, the keys, and what each of them granted."""
+    if not re.fullmatch(r"\d+\.\d+", settings.slack_client_id):
+        said = "SLACK_CLIENT_ID is two numbers with a dot between them, under “Basic Information”."
+        yield Diagnosis(what="Client ID", fine=False, said=said)
+    if not settings.allowed:
+        said = "any workspace that finds the page can install the bot and run its checks: name yours."
+        yield Diagnosis(what="DEPLOYBOT_ALLOWED_TEAMS", fine=None, said=said)
+    if settings.public_url and not settings.public_url.startswith("https://"):
+        said = f"{settings.public_url} is no https:// address: Slack sends people back to those only."
+        yield Diagnosis(what="DEPLOYBOT_URL", fine=False, said=said)
+    try:
+        vault = Vault(settings.encryption_key.get_secret_value())
+        found = await listed(settings)
+    except EncryptionKeyUnusable:
+        return  # told with the settings
+    except DeploybotError as error:
+        yield Diagnosis(what="Workspaces", fine=None, said=str(error))
+        return
+    yield Diagnosis(what="Keys", fine=True, said=f"{vault.keys}, the first one encrypts")
+    if not found:
+        said = f"none yet; they install the bot at {settings.public_url or '…'}/slack/install"
+        yield Diagnosis(what="Workspaces", fine=True, said=said)
+    for one in found:
+        fine, said = state_of(one, vault)
+        if settings.allowed and one.team not in settings.allowed:
+            fine, said = False, f"not in DEPLOYBOT_ALLOWED_TEAMS, so it is not served; {said}"
+        yield Diagnosis(what=f"Workspace {one.name} ({one.team})", fine=fine is not False, said=said)
 
 
 async def _slack(gateway: Gateway, settings: Settings, channel: str) -> AsyncIterator[Diagnosis]:

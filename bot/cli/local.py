@@ -20,15 +20,20 @@ from bot.cli import settings as cli_settings
 from bot.cli.serve import run, until_stopped
 from bot.config import Settings
 from bot.domain.errors import DeploybotError
-from bot.example.programs import ExampleTrouble
+from bot.example.programs import ExampleTrouble, free_port
 from bot.example.running import Example, example_service
 from bot.example.service import ENVIRONMENT, SERVICE
 from bot.services.ports import ShiftedClock
 from bot.slack.manifest import manifest
+from bot.storage.sealing import new_key
 from bot.web.hooks import ALERTMANAGER_PATH
+from bot.workspace.manifest import Installation
 from bot.workspace.server import Workspace
+from bot.workspace.state import SECOND_TEAM
 
 DATABASE = Path("deploybot.db")
+#: Who is shown first on the second workspace's page.
+SECOND_USER = SECOND_TEAM.people[0][0]
 
 
 def local(
@@ -39,14 +44,20 @@ def local(
     example: Annotated[
         bool, typer.Option("--example-service", help="Also run a small shop for the checks to verify.")
     ] = False,
+    second: Annotated[
+        bool,
+        typer.Option("--second-workspace", help="Also open a workspace that has yet to install the bot."),
+    ] = False,
 ) -> None:
     """Open the local workspace with the bot in it, and print its address."""
     settings = cli_settings.load(database_url=f"sqlite:///{db}", checklists=checklists)
     folder = db.with_name(f"{db.name}.example") if example else None
-    run(_local(settings, host, port, db.with_name(f"{db.name}.workspace"), folder))
+    run(_local(settings, host, port, db.with_name(f"{db.name}.workspace"), folder, second=second))
 
 
-async def _local(settings: Settings, host: str, port: int, state: Path, example_folder: Path | None) -> None:
+async def _local(
+    settings: Settings, host: str, port: int, state: Path, example_folder: Path | None, *, second: bool
+) -> None:
     console = Console()
     clock = ShiftedClock()
     application: Application | None = None
@@ -66,7 +77,16 @@ async def _local(settings: Settings, host: str, port: int, state: Path, example_
         clock.forward(timedelta(seconds=workspace.clock.offset))  # as far as it was moved the last time
         stack.push_async_callback(workspace.stop)
         url = await workspace.start(host, port)
-        installed = workspace.install(manifest(command=settings.command))
+        bot_port = free_port() if second else 0
+        bot_url = f"http://127.0.0.1:{bot_port}"
+        made = manifest(command=settings.command, install_url=bot_url if second else None)
+        installed = workspace.install(made)
+        distributed: dict[str, object] = {}
+        if second:
+            beside = Workspace(state_path=state.with_suffix(".second"), on_forward=forward, beside=workspace)
+            stack.push_async_callback(beside.stop)
+            second_url = await beside.start(host, port + 1 if port else 0)
+            distributed = _distributed(installed, bot_url, kept=state.with_suffix(".key"))
         hook_token = settings.hook_token.get_secret_value() or secrets.token_urlsafe(24)
         application = Application(
             settings.model_copy(
@@ -76,7 +96,8 @@ async def _local(settings: Settings, host: str, port: int, state: Path, example_
                     "slack_api_url": installed.api_url,
                     "hook_token": SecretStr(hook_token),
                     "host": "127.0.0.1",
-                    "port": 0,
+                    "port": bot_port,
+                    **distributed,
                 }
             ),
             clock=clock,
@@ -94,8 +115,27 @@ async def _local(settings: Settings, host: str, port: int, state: Path, example_
         console.print(f"\n  Open [bold]{escape(url)}[/]  and type  [bold]{escape(start)}[/]", soft_wrap=True)
         for line in () if example is None else _about(example, settings.command):
             console.print(f"  {line}", soft_wrap=True)
+        if second:
+            console.print(
+                f"  Second workspace  [bold]{escape(second_url)}/?user={SECOND_USER}[/]", soft_wrap=True
+            )
+            console.print(f"  It installs the bot at  [bold]{bot_url}/slack/install[/]", soft_wrap=True)
         console.print(f"  Kept in {escape(str(state.with_suffix('')))}; Ctrl+C stops.\n", soft_wrap=True)
         await until_stopped()
+
+
+def _distributed(installed: Installation, bot_url: str, *, kept: Path) -> dict[str, object]:
+    """What a bot of two workspaces is set up with; as a rehearsal it keeps its key beside the database."""
+    if not kept.exists():
+        kept.touch(mode=0o600)
+        kept.write_text(new_key())
+    return {
+        "slack_client_id": installed.client_id,
+        "slack_client_secret": SecretStr(installed.client_secret),
+        "encryption_key": SecretStr(kept.read_text().strip()),
+        "public_url": bot_url,
+        "allowed_teams": "",
+    }
 
 
 @contextlib.asynccontextmanager

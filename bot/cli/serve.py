@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from bot.app import Application
 from bot.cli import settings as cli_settings
 from bot.config import Settings
-from bot.domain.errors import DeploybotError
+from bot.domain.errors import DeploybotError, EncryptionKeyUnusable
 from bot.slack.gateway import SlackFailure
+from bot.storage.sealing import Vault
 
 
 def serve() -> None:
@@ -29,7 +30,8 @@ def serve() -> None:
 def missing_settings(settings: Settings) -> list[str]:
     """A sentence for each setting that must be made before anything can run."""
     missing = []
-    if not settings.slack_bot_token.get_secret_value():
+    missing += _missing_for_many(settings)
+    if not settings.slack_bot_token.get_secret_value() and not settings.many_teams:
         missing.append(
             "SLACK_BOT_TOKEN is not set. It begins with xoxb- and stands on the app's "
             "“OAuth & Permissions” page once the app is installed."
@@ -41,6 +43,30 @@ def missing_settings(settings: Settings) -> list[str]:
             "copy the signing secret from there."
         )
     return missing
+
+
+def _missing_for_many(settings: Settings) -> list[str]:
+    """What is missing of the three settings that only work together."""
+    secret = settings.slack_client_secret.get_secret_value()
+    key = settings.encryption_key.get_secret_value()
+    given = {
+        "SLACK_CLIENT_ID": settings.slack_client_id,
+        "SLACK_CLIENT_SECRET": secret,
+        "DEPLOYBOT_ENCRYPTION_KEY": key,
+    }
+    missing = [name for name, value in given.items() if not value]
+    sentences = []
+    if missing and len(missing) < len(given):
+        sentences.append(
+            f"For several workspaces {' and '.join(missing)} must be set, too. Client ID and secret stand "
+            "under “Basic Information”; `deploybot new-key` makes a key."
+        )
+    if key:
+        try:
+            Vault(key)
+        except EncryptionKeyUnusable as error:
+            sentences.append(str(error))
+    return sentences
 
 
 def run(work: Awaitable[None]) -> None:

@@ -20,5 +20,7 @@ def load(**given: Any) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
         raise DeploybotError(f"These settings can't be used: {wrong}") from error
-    set_up_logging(settings.log_level)
+    # A database's password may be any word; where it stands in an address it is taken out all the same.
+    own = [secret.reveal() for secret in settings.secrets if secret.name != "database"]
+    set_up_logging(settings.log_level, own)
     return settings

@@ -755,10 +755,14 @@ class AnotherVersion(DeploybotError):
 
 
 class WrongWorkspace(DeploybotError):
-    """Another workspace than the one the bot is in."""
+    """A workspace the bot is not in, or none where it is in several."""
 
     def __init__(self, team: str) -> None:
-        super().__init__(f"The bot is not in the workspace {team[:40]}: leave “team” out, or send its own.")
+        if team:
+            said = f"The bot is not in the workspace {team[:40]}: leave “team” out, or send its own."
+        else:
+            said = "The bot is in several workspaces: say which one you mean with “team”, its id (T…)."
+        super().__init__(said)
 
 
 class ServicesUnusable(DeploybotError):
@@ -837,3 +841,114 @@ class NoHistory(DeploybotError):
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
+
+
+class EncryptionKeyUnusable(DeploybotError):
+    """A DEPLOYBOT_ENCRYPTION_KEY that is none; the key itself is never shown."""
+
+    def __init__(self, number: int) -> None:
+        which = f"Key {number} in DEPLOYBOT_ENCRYPTION_KEY is no key" if number else "There is no key"
+        super().__init__(
+            f"{which}: each has 44 characters, commas between several. `deploybot new-key` makes one."
+        )
+
+
+class TokenUnreadable(DeploybotError):
+    """A workspace's token that none of the keys opens."""
+
+    def __init__(self, team: str, name: str = "") -> None:
+        self.team = team
+        whose = f"{name} ({team})" if name else team
+        super().__init__(
+            f"The token of {whose} can't be decrypted: the key it was encrypted with is not in "
+            "DEPLOYBOT_ENCRYPTION_KEY. Put that key back, behind the newest, or let somebody of that "
+            "workspace install the app again at /slack/install."
+        )
+
+
+class NotInstalled(DeploybotError):
+    """A workspace the bot is not in, or not any more."""
+
+    def __init__(self, team: str) -> None:
+        self.team = team
+        super().__init__(
+            f"The app is not installed in workspace {team}, so nothing is sent there. "
+            "Somebody of that workspace can install it at /slack/install."
+        )
+
+
+class InstallRefused(DeploybotError):
+    """An installation that did not come about; nothing was kept."""
+
+    #: What the page is headed with.
+    title = "Not installed"
+
+
+class InstallDenied(InstallRefused):
+    """The person, or the workspace, said no."""
+
+    def __init__(self, code: str) -> None:
+        said = "You did not allow it" if code == "access_denied" else f"Slack did not allow it ({code[:60]})"
+        super().__init__(
+            f"{said}, so the app was not added. Where an admin must approve apps, ask one; then begin again."
+        )
+
+
+class InstallStateWrong(InstallRefused):
+    """A return from Slack that does not belong to what this browser began."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is not the answer to an installation that was begun in this browser within the last "
+            "10 minutes, or it was used already, so nothing was added. Begin again."
+        )
+
+
+class InstallCodeRefused(InstallRefused):
+    """Slack gave no token for its own code."""
+
+    def __init__(self, code: str, hint: str) -> None:
+        super().__init__(f"Slack gave no token for this installation ({code}). {hint}")
+
+
+class OrgInstallRefused(InstallRefused):
+    """An installation for a whole Enterprise organization."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The app can't be installed for a whole Enterprise organization, so its token was given back. "
+            "Install it in each workspace that deploys: begin again and choose the workspace, not the "
+            "organization."
+        )
+
+
+class TeamNotAllowed(InstallRefused):
+    """An installation in a workspace that this bot is not for."""
+
+    def __init__(self, team: str) -> None:
+        super().__init__(
+            f"This bot does not serve workspace {team}, so its token was given back. "
+            f"Whoever runs the bot can allow it: {team} has to be in DEPLOYBOT_ALLOWED_TEAMS."
+        )
+
+
+class TooManyBegun(InstallRefused):
+    """More installations begun than anybody means to finish."""
+
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("Too many installations are under way at once. Try again in 10 minutes.")
+
+
+class TokenNotRenewed(DeploybotError):
+    """A token that has expired and could not be exchanged for the next one."""
+
+    retryable = True
+
+    def __init__(self, team: str, name: str = "") -> None:
+        whose = f"{name} ({team})" if name else team
+        super().__init__(
+            f"The token of {whose} has expired and Slack has given no new one yet; it is tried again. "
+            "If it stays so, somebody of that workspace installs the app again at /slack/install."
+        )

@@ -24,6 +24,8 @@ KEY_KINDS = frozenset(
         "deployment.finished",
         "deployment.aborted",
         "go.requested",
+        "conclusion.held",
+        "deployment.reported",
         "item.waived",
         "item.unwaived",
         "item.overruled",
@@ -153,6 +155,9 @@ def _of_deployment(fact: Fact, scene: Scene) -> str:
         case "deployment.announced":
             words = f": {data['words']}" if data.get("words") else ""
             return f"told another channel{' the figures' if data['what'] == 'share' else ''}{words}"
+        case "deployment.reported":
+            said = f": {data['said']}" if data.get("said") else ""
+            return f"said that it is {data['state']}{said}"
         case "deployment.linked":
             return _linked(data, scene)
     return ""
@@ -175,17 +180,29 @@ def _linked(data: Mapping[str, Any], scene: Scene) -> str:
 def _of_go(fact: Fact, scene: Scene) -> str:
     if fact.kind != "go.requested":
         return ""
-    lead = str(fact.data.get("lead", ""))
-    return f"asked {scene.call(lead)} for Go" if lead and lead != fact.actor else "asked for Go"
+    group = str(fact.data.get("group", ""))
+    return f"asked {scene.call(group)} for Go" if group else "asked for somebody else's Go"
+
+
+def _of_conclusion(fact: Fact, scene: Scene) -> str:
+    if fact.kind != "conclusion.held":
+        return ""
+    left = len(fact.data["open"])
+    what = "finish" if fact.data["what"] == "finish" else "give Go"
+    return f"could not {what}: {_items(left)} of a gate opened while the evidence was looked at"
 
 
 def _of_lead(fact: Fact, scene: Scene) -> str:
+    if fact.kind == "lead.present":
+        return "is still on it"
     to = scene.call(str(fact.data["to"]))
     match fact.kind:
         case "lead.handed_over":
             return f"handed the lead over from {scene.call(str(fact.data['from']))} to {to}"
+        case "lead.nudged" if fact.data.get("level", 1) > 1:
+            return f"asked the thread who takes over from {to}"
         case "lead.nudged":
-            return f"nudged the lead, {to}"
+            return f"asked the lead, {to}, whether they are still on it"
     return ""
 
 
@@ -280,6 +297,7 @@ def _of_reminder(fact: Fact, scene: Scene) -> str:
 _SENTENCES: Mapping[str, Callable[[Fact, Scene], str]] = {
     "deployment": _of_deployment,
     "go": _of_go,
+    "conclusion": _of_conclusion,
     "lead": _of_lead,
     "override": _of_override,
     "item": _of_item,

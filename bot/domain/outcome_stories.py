@@ -44,7 +44,10 @@ def _override(data: Mapping[str, Any], what: str, at: datetime, set_: Scene, fir
         second="",
         state="asked",
         at=at,
-        open=tuple(set_.keys.get(str(key), str(key)) for key in data.get("open", ())),
+        open=(
+            *(set_.keys.get(str(key), str(key)) for key in data.get("open", ())),
+            *map(str, data.get("obstacles", ())),
+        ),
     )
 
 

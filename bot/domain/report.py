@@ -145,7 +145,7 @@ class OverrideStory:
     #: `asked`, `confirmed`, `withdrawn`.
     state: str
     at: datetime
-    #: The items that were open, in words.
+    #: The items that were open, and what else was in the way, in words.
     open: tuple[str, ...]
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bot.domain import rollback
 from bot.domain.check import Outcome
 from bot.domain.deployment import FILE, Deployment, Phase, fold
-from bot.domain.events import BOT, Event, Fact, broken_link
+from bot.domain.events import BOT, CI, Event, Fact, broken_link
 from bot.domain.flight import record
 from bot.domain.item_stories import stories
 from bot.domain.narrating import KEY_KINDS, Scene, scene, told
@@ -80,7 +80,7 @@ def made(
     tz = zone(state.timezone)
 
     def call(user: str) -> str:
-        fixed = {BOT: "Deploybot", FILE: "the checklist file", "": "nobody"}
+        fixed = {BOT: "Deploybot", CI: "CI", FILE: "the checklist file", "": "nobody"}
         return fixed.get(user) or names.get(user, user)
 
     def clock(text: str) -> str:
@@ -270,7 +270,7 @@ def _people(events: Sequence[Event], call: Callable[[str], str]) -> tuple[Doer, 
 def counted(report: Report) -> dict[str, int]:
     """The figures of a report: how many of what."""
     outcomes = Counter(item.evidence.outcome for item in report.checked if item.evidence is not None)
-    people = [doer for doer in report.people if doer.id != BOT]
+    people = [doer for doer in report.people if doer.id not in (BOT, CI)]
     return {
         "items": len(report.items),
         "done": report.done,

@@ -23,7 +23,6 @@ from bot.domain.errors import (
     NobodyLeads,
     NoneOpen,
     NoSuchDeployment,
-    WrongWorkspace,
 )
 from bot.domain.events import CI, Fact
 from bot.domain.post import PlannedPost
@@ -57,7 +56,7 @@ class Lead:
 
 
 class Premises(Protocol):
-    """The workspace CI's deployments stand in."""
+    """A workspace CI's deployments stand in."""
 
     @property
     def team(self) -> str:
@@ -77,6 +76,16 @@ class Premises(Protocol):
         """To a message."""
 
 
+class Offices(Protocol):
+    """The workspaces the bot is in."""
+
+    async def premises(self, team: str) -> Premises:
+        """The workspace of this Slack team id; without one, the only one there is.
+
+        Raises WrongWorkspace where the bot is not in it, or is in several and none is named.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class Done:
     """What came of a request."""
@@ -89,9 +98,9 @@ class Done:
 class CiDesk:
     """Serves CI's requests."""
 
-    def __init__(self, ports: Ports, premises: Premises, *, patience: float = PATIENCE_S) -> None:
+    def __init__(self, ports: Ports, offices: Offices, *, patience: float = PATIENCE_S) -> None:
         self._ports = ports
-        self._premises = premises
+        self._offices = offices
         self._patience = patience
 
     async def serve(self, request: CiRequest, *, delivery: str) -> Done:
@@ -101,11 +110,10 @@ class CiDesk:
         AnotherVersion, GateClosed, NotPermitted, AlreadyDeploying, DeploymentClosed, InvalidName,
         ChecklistUnusable, StorageBusy, StorageFailed.
         """
-        if request.team and request.team != self._premises.team:
-            raise WrongWorkspace(request.team)
+        premises = await self._offices.premises(request.team)
         if request.action is CiAction.START:
-            return await self._start(request, delivery)
-        state = await self._meant(request)
+            return await self._start(request, premises, delivery)
+        state = await self._meant(request, premises.team)
         if request.version and request.version != state.target.version:
             raise AnotherVersion(name=state.name, version=state.target.version, asked=request.version)
         _refuse_unknown_items(state.checklist, request.tick)
@@ -122,20 +130,20 @@ class CiDesk:
         ended = "finished" if not state.phase.open else "its evidence is looked at first, then it is finished"
         return Done(deployment=state, said=(*done.said, ended))
 
-    async def link_of(self, deployment_id: int) -> str | None:
+    async def link_of(self, state: Deployment) -> str | None:
         """The link to a deployment's thread; a card that is just being posted is waited for. None without."""
+        premises = await self._offices.premises(state.team)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience):
                 while True:
-                    post = await finding.card(self._ports, deployment_id)
+                    post = await finding.card(self._ports, state.id)
                     if post is None or post.ts is not None:
-                        return None if post is None else self._premises.link(post.channel, post.ts)
+                        return None if post is None else premises.link(post.channel, post.ts)
                     await asyncio.sleep(LOOK_EVERY_S)
         return None
 
-    async def _meant(self, request: CiRequest) -> Deployment:
+    async def _meant(self, request: CiRequest, team: str) -> Deployment:
         """The deployment a request names: by id, by name, else the open one of service and environment."""
-        team = self._premises.team
         if request.id is not None:
             return await finding.get(self._ports, request.id, team=team)
         if request.name:
@@ -147,17 +155,17 @@ class CiDesk:
             raise NoneOpen(request.service, request.environment)
         return here[0]
 
-    async def _start(self, request: CiRequest, delivery: str) -> Done:
+    async def _start(self, request: CiRequest, premises: Premises, delivery: str) -> Done:
         rule = self._ports.library.routing().of(request.service, request.environment)
         channel, lead = request.channel or rule.channel, request.lead or rule.lead
         if not channel:
             problem = "channel is missing: send a Slack channel id (C…), or name one in services.yaml"
             raise InboundUnusable((problem,), advice=_ADVICE, what="request")
-        person = await self._premises.lead(lead) if lead else None
+        person = await premises.lead(lead) if lead else None
         if person is None:
             raise NobodyLeads(lead)
-        if not await self._premises.may_post(channel):
-            raise BotNotInChannel(self._premises.bot, there=True)
+        if not await premises.may_post(channel):
+            raise BotNotInChannel(premises.bot, there=True)
         name = request.checklist or rule.checklist or DEFAULT_CHECKLIST
         variables = {
             "service": request.service,
@@ -174,7 +182,7 @@ class CiDesk:
                 version=request.version,
                 environment=request.environment,
                 checklist=name,
-                team=self._premises.team,
+                team=premises.team,
                 channel=channel,
                 lead=person.id,
                 timezone=person.timezone,

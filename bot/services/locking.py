@@ -139,7 +139,9 @@ async def _lift(tx: AsyncConnection, found: Sequence[Lock], *, user: str, at: da
     await locks.release(tx, [one.id for one in found], by=user, at=at)
     for one in found:
         if one.by != user:
-            await pings.add(tx, user=one.by, kind="unlocked", about=one.id, at=at, content={"by": user})
+            await pings.add(
+                tx, team=one.team, user=one.by, kind="unlocked", about=one.id, at=at, content={"by": user}
+            )
 
 
 async def listed(ports: Ports, team: str) -> Sequence[Lock]:

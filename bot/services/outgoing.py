@@ -12,7 +12,7 @@ import json
 import logging
 import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -27,6 +27,7 @@ from bot.services.destinations import GITHUB, WEBHOOK, Destinations
 from bot.services.ports import Ports
 from bot.storage import outbound, posts
 from bot.storage.outbound import GIVEN_UP, SENT, Message
+from bot.storage.posts import Post
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +46,8 @@ AT_ONCE = 10
 #: Longest wait a receiver can ask for.
 LONGEST_WAIT = timedelta(hours=4)
 
-#: A link to a message: channel and ts.
-Link = Callable[[str, str | None], str | None]
+#: A link to a message of a workspace: team, channel and ts.
+Link = Callable[[str, str, str | None], Awaitable[str | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,11 +138,15 @@ class Outbox:
         if message.attempts:
             return message  # what was sent once is sent again as it was
         card = await posts.card(tx, message.deployment_id)
-        link = None if card is None else self._link(card.channel, card.ts)
+        link = await self._link_to(tx, card) if card is not None else None
         if link is None and now - message.created_at < FOR_THE_CARD:
             return None
         body = json.dumps(with_link(json.loads(message.body), link), ensure_ascii=False)
         return Message(**{**vars(message), "body": body})
+
+    async def _link_to(self, tx: AsyncConnection, card: Post) -> str | None:
+        state = await self._ports.deployments.get(tx, card.deployment_id)
+        return None if state is None else await self._link(state.team, card.channel, card.ts)
 
     async def _send(self, message: Message) -> None:
         try:

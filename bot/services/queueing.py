@@ -183,7 +183,9 @@ async def _carry_out(tx: AsyncConnection, decision: Decision, at: datetime) -> N
     if decision.over is not None:
         await _become(tx, decision.over, PlaceState.EXPIRED, at=at)
     if decision.next is not None and await queue.become(tx, decision.next, PlaceState.PINGED, pinged_at=at):
-        await pings.add(tx, user=decision.next.user, kind="turn", about=decision.next.id, at=at)
+        await pings.add(
+            tx, team=decision.next.team, user=decision.next.user, kind="turn", about=decision.next.id, at=at
+        )
 
 
 async def _become(tx: AsyncConnection, place: Place, state: PlaceState, *, at: datetime) -> None:

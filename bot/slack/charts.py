@@ -26,8 +26,9 @@ from bot.services import reporting
 from bot.services.ports import Clock
 from bot.slack import chart, recorder_chart
 from bot.slack.blocks.alert import Chart
-from bot.slack.gateway import Gateway, SlackFailure
+from bot.slack.gateway import SlackFailure
 from bot.slack.series import alt_text, series
+from bot.slack.teams import Teams
 from bot.storage import posts, samples
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
@@ -67,13 +68,13 @@ class Charts:
         database: Database,
         deployments: Deployments,
         clock: Clock,
-        gateway: Gateway,
+        teams: Teams,
         ring: Callable[[], None],
     ) -> None:
         self._database = database
         self._deployments = deployments
         self._clock = clock
-        self._gateway = gateway
+        self._teams = teams
         self._ring = ring
         self._begun: set[int] = set()
         self._put_off: dict[int, int] = {}
@@ -141,7 +142,11 @@ class Charts:
         made = await (self._recorder(post) if post.kind == "report" else self._chart(post))
         if made is None:
             return
-        file = await self._gateway.upload(made.data, name=made.name, title=made.title, alt=made.alt)
+        async with self._database.read() as tx:
+            state = await self._deployments.get(tx, post.deployment_id)
+        assert state is not None
+        gateway = await self._teams.of(state.team)
+        file = await gateway.upload(made.data, name=made.name, title=made.title, alt=made.alt)
         async with self._database.write() as tx:
             await posts.learn(tx, post.id, chart={"file": file, "alt": made.alt})
         await asyncio.sleep(LOOKED_AT_S)

@@ -408,7 +408,9 @@ def parse(text: str) -> Command:
             return _one_name("report", rest, TellReport)
         case "stats":
             return _stats(rest)
-    nearest = difflib.get_close_matches(first.casefold(), COMMANDS, n=1, cutoff=0.5)
+    nearest = difflib.get_close_matches(first.casefold(), COMMANDS, n=3, cutoff=0.5)
+    # Letters that changed places are what happens most: `strat` is start, not stats.
+    nearest.sort(key=lambda command: sorted(command) != sorted(first.casefold()))
     return NotUnderstood(why=f"I don't know “{_short(first)}”.", nearest=nearest[0] if nearest else "")
 
 

@@ -117,8 +117,12 @@ class Conversation:
         self._meaning = Meaning(ports)
         #: Answer what is not answered here.
         self._parts = tuple(parts)
-        #: The bot's handle, as in `@deploybot`.
-        self.bot_name = bot_name
+        self._bot_name = bot_name
+
+    @property
+    def bot_name(self) -> str:
+        """The bot's handle in the workspace that is answered, as in `@deploybot`."""
+        return self._gateway.handle or self._bot_name
 
     async def answer(self, asked: Asked) -> Answer:
         """The answer to a typed command. Raises DeploybotError with the sentence to show."""

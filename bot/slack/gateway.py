@@ -11,7 +11,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -131,24 +131,68 @@ class Identity:
     scopes: frozenset[str]
 
 
-def web_client(token: str, api_url: str, session: aiohttp.ClientSession) -> AsyncWebClient:
-    """A client on a shared session that never repeats a call. A session's own timeout is what counts."""
+def web_client(
+    token: str, api_url: str, session: aiohttp.ClientSession, tls: ssl.SSLContext | None = None
+) -> AsyncWebClient:
+    """A client on a shared session that never repeats a call. A session's own timeout is what counts.
+
+    `tls` is shared where there are many clients: making one reads every certificate there is.
+    """
     return AsyncWebClient(
-        token=token, base_url=api_url, session=session, retry_handlers=[], ssl=ssl.create_default_context()
+        token=token or None,
+        base_url=api_url,
+        session=session,
+        retry_handlers=[],
+        ssl=tls or ssl.create_default_context(),
     )
 
 
-class Gateway:
-    """Slack's Web API as the bot uses it."""
+@dataclass(kw_only=True)
+class Account:
+    """The bot's account in one workspace, and what is known of the workspace."""
 
-    def __init__(self, client: AsyncWebClient) -> None:
-        self.client = client
-        #: Set at start-up by `identity`.
-        self.workspace_url = ""
-        self._people: dict[str, Person] = {}
-        self._direct: dict[str, str] = {}
-        self._members: dict[str, tuple[float, frozenset[str]]] = {}
-        self._groups: dict[str, str] = {}
+    #: With the workspace's token.
+    client: AsyncWebClient
+    #: Where the workspace is; known once `identity` was asked.
+    url: str = ""
+    #: Slack's handle of the bot there, as in `@deploybot`; the ids of its user and of the bot (`B…`).
+    handle: str = ""
+    user: str = ""
+    bot: str = ""
+    #: People by id, and the direct conversations with them.
+    people: dict[str, Person] = field(default_factory=dict)
+    direct: dict[str, str] = field(default_factory=dict)
+    #: The people of user groups, with the second they were asked for; the names of user groups.
+    members: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+
+
+class Gateway:
+    """Slack's Web API as the bot uses it, in one workspace."""
+
+    def __init__(self, client: AsyncWebClient | Account) -> None:
+        """With a client alone, `identity` finds out the rest."""
+        self._account = client if isinstance(client, Account) else Account(client=client)
+
+    @property
+    def account(self) -> Account:
+        """Whom the calls are made as."""
+        return self._account
+
+    @property
+    def client(self) -> AsyncWebClient:
+        """The SDK's client with the workspace's token."""
+        return self.account.client
+
+    @property
+    def workspace_url(self) -> str:
+        """Where the workspace is; empty until `identity` was asked."""
+        return self.account.url
+
+    @property
+    def handle(self) -> str:
+        """Slack's handle of the bot there."""
+        return self.account.handle
 
     async def call(
         self, method: str, *, timeout: float = CALL_S, form: bool = False, **arguments: Any
@@ -161,7 +205,7 @@ class Gateway:
                 else:
                     response = await self.client.api_call(method, json=arguments)
         except SlackApiError as error:
-            raise _failure(method, error) from error
+            raise failure_of(method, error) from error
         except aiohttp.ClientConnectorError as error:
             raise SlackFailure(method, "connection") from error
         except TimeoutError as error:
@@ -177,19 +221,23 @@ class Gateway:
             async with asyncio.timeout(CALL_S):
                 response = await self.client.auth_test()
         except SlackApiError as error:
-            raise _failure("auth.test", error) from error
+            raise failure_of("auth.test", error) from error
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise SlackFailure("auth.test", "connection") from error
         headers = {str(k).lower(): v for k, v in response.headers.items()}
         scopes = str(headers.get("x-oauth-scopes", ""))
-        self.workspace_url = str(response.get("url", ""))
+        account = self.account
+        account.url = str(response.get("url", ""))
+        account.handle = str(response.get("user", "deploybot"))
+        account.user = str(response["user_id"])
+        account.bot = str(response.get("bot_id", ""))
         return Identity(
             team=str(response["team_id"]),
             team_name=str(response.get("team", "")),
-            user=str(response["user_id"]),
-            bot=str(response.get("bot_id", "")),
-            name=str(response.get("user", "deploybot")),
-            url=self.workspace_url,
+            user=account.user,
+            bot=account.bot,
+            name=account.handle,
+            url=account.url,
             scopes=frozenset(scope.strip() for scope in scopes.split(",") if scope.strip()),
         )
 
@@ -306,10 +354,11 @@ class Gateway:
         `chat.update` and `conversations.history` need it; `chat.postMessage` alone would take the user's id
         (Slack docs: conversations.open).
         """
-        if user not in self._direct:
+        direct = self.account.direct
+        if user not in direct:
             answer = await self.call("conversations.open", users=user)
-            self._direct[user] = str((answer.get("channel") or {}).get("id", ""))
-        return self._direct[user]
+            direct[user] = str((answer.get("channel") or {}).get("id", ""))
+        return direct[user]
 
     async def open_view(self, trigger_id: str, view: Mapping[str, Any], *, on_top: bool = False) -> None:
         """Open a modal, `on_top` of one that is open. A trigger_id lives for 3 s and works once.
@@ -353,7 +402,8 @@ class Gateway:
         """The workspace's user groups: (id, name), by name. Raises SlackFailure."""
         answer = await self.call("usergroups.list", timeout=QUICK_S, form=True)
         found = [(str(group["id"]), str(group.get("name", ""))) for group in answer.get("usergroups", ())]
-        self._groups = dict(found)
+        self.account.groups.clear()
+        self.account.groups.update(found)
         return sorted(found, key=lambda group: group[1].casefold())
 
     def link(self, channel: str, ts: str | None, thread_ts: str | None = None) -> str | None:
@@ -376,7 +426,8 @@ class Gateway:
 
     async def person(self, user: str, *, timeout: float = CALL_S) -> Person:
         """The person's name, zone and locale, kept once known; their id and UTC where Slack does not say."""
-        known = self._people.get(user)
+        people = self.account.people
+        known = people.get(user)
         if known is not None:
             return known
         try:
@@ -394,14 +445,14 @@ class Gateway:
             locale=info.get("locale") or "",
             bot=bool(info.get("is_bot")) or user == SLACKBOT,
         )
-        if len(self._people) > 5_000:
-            self._people.clear()
-        self._people[user] = person
+        if len(people) > 5_000:
+            people.clear()
+        people[user] = person
         return person
 
     async def members(self, group: str) -> frozenset[str]:
         """Who is in a user group, as of two minutes ago at most. Raises GroupUnknown."""
-        asked_at, known = self._members.get(group, (-MEMBERS_S, frozenset()))
+        asked_at, known = self.account.members.get(group, (-MEMBERS_S, frozenset()))
         if time.monotonic() - asked_at < MEMBERS_S:
             return known
         try:
@@ -409,7 +460,7 @@ class Gateway:
         except SlackFailure as failure:
             raise GroupUnknown(group, failure.code) from failure
         members = frozenset(str(user) for user in answer.get("users", ()))
-        self._members[group] = (time.monotonic(), members)
+        self.account.members[group] = (time.monotonic(), members)
         return members
 
     async def names(self, users: Sequence[str]) -> dict[str, str]:
@@ -417,13 +468,14 @@ class Gateway:
         groups = [user for user in users if user.startswith("S")]
         people = await asyncio.gather(*(self.person(user) for user in users if user not in groups))
         named = {person.id: person.name for person in people}
-        if any(group not in self._groups for group in groups):
+        if any(group not in self.account.groups for group in groups):
             with contextlib.suppress(SlackFailure):
                 await self.groups()
-        return named | {group: self._groups.get(group) or "a user group" for group in groups}
+        return named | {group: self.account.groups.get(group) or "a user group" for group in groups}
 
 
-def _failure(method: str, error: SlackApiError) -> SlackFailure:
+def failure_of(method: str, error: SlackApiError) -> SlackFailure:
+    """What the SDK's error means."""
     response = error.response
     status = getattr(response, "status_code", 200)
     if status == 429:

@@ -28,6 +28,7 @@ from bot.slack.blocks.words import Block
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.home_links import links_to
 from bot.slack.ids import StartAgain
+from bot.slack.teams import Teams
 from bot.storage import homes
 from bot.storage.homes import Home
 from bot.storage.posts import Post
@@ -89,9 +90,9 @@ def due_at(row: Home, *, urgent: bool) -> datetime:
 class Homes:
     """Draws what is due, until it is stopped."""
 
-    def __init__(self, *, ports: Ports, gateway: Gateway, command: str = "/deploy") -> None:
+    def __init__(self, *, ports: Ports, teams: Teams, command: str = "/deploy") -> None:
         self._ports = ports
-        self._gateway = gateway
+        self._teams = teams
         self._command = command
         self._owner = uuid.uuid4().hex
         self._budgets: dict[str, Budget] = {}
@@ -215,7 +216,8 @@ class Homes:
                 await homes.let_go(tx, claimed)
                 return
         found = await surveying.survey(self._ports, row.team, row.user)
-        await self._gateway.publish_home(row.user, await self._draw(row.user, found))
+        gateway = await self._teams.of(row.team)
+        await gateway.publish_home(row.user, await self._draw(gateway, row.user, found))
         async with self._ports.database.write() as tx:
             await homes.drawn(
                 tx,
@@ -225,9 +227,9 @@ class Homes:
                 at=self._ports.clock.now(),
             )
 
-    async def _draw(self, user: str, found: Survey) -> Block:
-        person = await self._gateway.person(user)
-        names = await self._gateway.names(sorted(_people_in(found)))
+    async def _draw(self, gateway: Gateway, user: str, found: Survey) -> Block:
+        person = await gateway.person(user)
+        names = await gateway.names(sorted(_people_in(found)))
         now = self._ports.clock.now()
         # Two drawings of one instant must differ, too.
         self._revision = max(self._revision + 1, int(now.timestamp() * 1000))
@@ -246,7 +248,7 @@ class Homes:
                     )
                     for one in found.usual
                 ],
-                links=links_to(found.messages, every, self._link),
+                links=links_to(found.messages, every, lambda post: _link(gateway, post)),
                 names=names,
                 timezone=person.timezone,
                 now=now,
@@ -255,9 +257,6 @@ class Homes:
                 command=self._command,
             )
         )
-
-    def _link(self, post: Post) -> str | None:
-        return self._gateway.link(post.channel, post.ts, post.thread_ts)
 
     async def _slack_failed(self, row: Home, failure: SlackFailure) -> None:
         wait = min(RETRY_S * 2**row.failures, LONGEST_RETRY_S)
@@ -275,6 +274,10 @@ class Homes:
                 await homes.failed(tx, row, retry_at=self._ports.clock.now() + timedelta(seconds=wait))
         except DeploybotError as error:
             log.warning("cannot note that the home of %s waits: %s", row.user, error)
+
+
+def _link(gateway: Gateway, post: Post) -> str | None:
+    return gateway.link(post.channel, post.ts, post.thread_ts)
 
 
 def _people_in(found: Survey) -> set[str]:

@@ -27,16 +27,26 @@ from bot.templates import escape
 class ItemListeners:
     """The listeners, with what they need."""
 
-    def __init__(self, *, ports: Ports, gateway: Gateway, answerer: Answerer, in_flight: InFlight) -> None:
+    def __init__(
+        self,
+        *,
+        ports: Ports,
+        gateway: Gateway,
+        answerer: Answerer,
+        in_flight: InFlight,
+        told: Callable[[Deployment], Awaitable[Answer]],
+    ) -> None:
         self._ports = ports
         self._gateway = gateway
         self._answerer = answerer
         self._in_flight = in_flight
+        self._told = told
         #: What the card's menu offers, by deed.
-        self.menu: dict[str, Callable[[Deployment, Payload], Awaitable[Answer]]] = {
+        self._menu: dict[str, Callable[[Deployment, Payload], Awaitable[Answer]]] = {
             "open": self._open_view,
             "no_go": self._no_go_view,
             "lead": self._lead_view,
+            "report": self._report,
         }
 
     def register(self, app: AsyncApp) -> None:
@@ -125,9 +135,9 @@ class ItemListeners:
         async def chosen() -> Answer:
             ref = ItemRef.read((action.get("selected_option") or {}).get("value"))
             state = await finding.get(self._ports, ref.deployment_id, team=team_of(body))
-            if ref.deed not in self.menu:
+            if ref.deed not in self._menu:
                 raise ForeignClick
-            return await self.menu[ref.deed](state, body)
+            return await self._menu[ref.deed](state, body)
 
         await self._answerer.answer_with_form(ack, body, chosen())
 
@@ -137,6 +147,9 @@ class ItemListeners:
     async def _no_go_view(self, state: Deployment, body: Payload) -> Answer:
         await permitting.require(self._ports, state, Permission.APPROVE, user=body["user"]["id"])
         return Answer(view=gates.no_go(state))
+
+    async def _report(self, state: Deployment, body: Payload) -> Answer:
+        return await self._told(state)
 
     async def _lead_view(self, state: Deployment, body: Payload) -> Answer:
         return Answer(view=hand_over_form(state))

@@ -55,8 +55,23 @@ USAGE = (
 )
 
 
-def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | None = None) -> dict[str, Any]:
-    """The manifest; with `url`, the public https address of the bot, for HTTP delivery, else Socket Mode."""
+#: What an app for several workspaces hears when one of them takes it away.
+LEAVING_EVENTS = ("app_uninstalled", "tokens_revoked")
+
+
+def manifest(
+    *,
+    name: str = "Deploybot",
+    command: str = "/deploy",
+    url: str | None = None,
+    install_url: str | None = None,
+    rotate_tokens: bool = False,
+) -> dict[str, Any]:
+    """The manifest; with `url`, the public https address of the bot, for HTTP delivery, else Socket Mode.
+
+    With `install_url`, the public address where workspaces install it, for several workspaces;
+    `rotate_tokens` makes their tokens expire, which can't be undone.
+    """
     endpoint = None if url is None else f"{url.rstrip('/')}/slack/events"
     slash: dict[str, Any] = {
         "command": command,
@@ -64,12 +79,16 @@ def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | No
         "usage_hint": USAGE,
         "should_escape": True,
     }
-    events: dict[str, Any] = {"bot_events": ["app_home_opened", "app_mention"]}
+    heard = ["app_home_opened", "app_mention", *(LEAVING_EVENTS if install_url else ())]
+    events: dict[str, Any] = {"bot_events": heard}
     interactivity: dict[str, Any] = {"is_enabled": True}
     if endpoint is not None:
         slash["url"] = endpoint
         events["request_url"] = endpoint
         interactivity["request_url"] = endpoint
+    oauth: dict[str, Any] = {"scopes": {"bot": list(SCOPES)}}
+    if install_url is not None:
+        oauth["redirect_urls"] = [f"{install_url.rstrip('/')}/slack/oauth_redirect"]
     return {
         "_metadata": {"major_version": 2, "minor_version": 1},
         "display_information": {
@@ -88,15 +107,12 @@ def manifest(*, name: str = "Deploybot", command: str = "/deploy", url: str | No
             "shortcuts": [dict(shortcut) for shortcut in SHORTCUTS],
             "slash_commands": [slash],
         },
-        "oauth_config": {
-            # An optional scope is one of the app's that may be refused (Slack docs: optional scopes).
-            "scopes": {"bot": [*SCOPES, *OPTIONAL_SCOPES], "bot_optional": list(OPTIONAL_SCOPES)}
-        },
+        "oauth_config": oauth,
         "settings": {
             "event_subscriptions": events,
             "interactivity": interactivity,
             "org_deploy_enabled": False,
             "socket_mode_enabled": endpoint is None,
-            "token_rotation_enabled": False,
+            "token_rotation_enabled": rotate_tokens,
         },
     }

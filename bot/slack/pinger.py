@@ -19,6 +19,7 @@ from bot.slack.blocks import turns
 from bot.slack.blocks.words import Drawing
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.publisher import CLOCK_SKEW, LEASE, LONGEST_RETRY_S, PERMANENT_RETRY_S, RETRY_S
+from bot.slack.teams import Teams
 from bot.storage import locks, pings, queue
 from bot.storage.database import Database
 from bot.storage.pings import Ping
@@ -34,10 +35,10 @@ GIVE_UP = 25
 class Pinger:
     """Sends what is due, one after the other, until it is stopped."""
 
-    def __init__(self, *, database: Database, clock: Clock, gateway: Gateway) -> None:
+    def __init__(self, *, database: Database, clock: Clock, teams: Teams) -> None:
         self._database = database
         self._clock = clock
-        self._gateway = gateway
+        self._teams = teams
         self._owner = uuid.uuid4().hex
         self._wake = asyncio.Event()
         self._stopping = False
@@ -104,21 +105,22 @@ class Pinger:
             # others lock the place before its messages.
             async with self._database.write() as tx:
                 await queue.began(tx, ping.about, at=now)
+        gateway = await self._teams.of(ping.team)
         try:
-            await self._deliver(ping, await self._draw(ping))
+            await self._deliver(gateway, ping, await self._draw(gateway, ping))
         except SlackFailure as failure:
             await self._failed(ping, failure)
 
-    async def _deliver(self, ping: Ping, drawing: Drawing | None) -> None:
+    async def _deliver(self, gateway: Gateway, ping: Ping, drawing: Drawing | None) -> None:
         """Post it, draw it again, or leave it where it is not true any more. Raises SlackFailure."""
         if ping.ts is None and ping.attempted_at is None and (drawing is None or ping.failures >= GIVE_UP):
             await self._sent(ping, channel=None, ts=None, revision=ping.wanted)
             return
-        channel = await self._gateway.direct(ping.user)
+        channel = await gateway.direct(ping.user)
         ts, revision = ping.ts, ping.wanted
         if ts is None and ping.attempted_at is not None:
             since = (ping.attempted_at - CLOCK_SKEW).timestamp()
-            ts = await self._gateway.find(channel=channel, thread_ts=None, uid=ping.uid, since=since)
+            ts = await gateway.find(channel=channel, thread_ts=None, uid=ping.uid, since=since)
             log.info("ping %d had an unknown outcome: %s", ping.id, "it is there" if ts else "not there")
             if ts is not None:
                 revision = 0  # which one is not known: drawn again at the next look
@@ -127,19 +129,19 @@ class Pinger:
                 return
         elif ts is not None:
             assert drawing is not None
-            await self._gateway.update(drawing, channel=channel, ts=ts)
+            await gateway.update(drawing, channel=channel, ts=ts)
         if ts is None:
             assert drawing is not None
-            ts = await self._gateway.post(drawing, channel=channel, thread_ts=None, uid=ping.uid)
+            ts = await gateway.post(drawing, channel=channel, thread_ts=None, uid=ping.uid)
         await self._sent(ping, channel=channel, ts=ts, revision=revision)
 
-    async def _draw(self, ping: Ping) -> Drawing | None:
+    async def _draw(self, gateway: Gateway, ping: Ping) -> Drawing | None:
         """The message as it is now; None where there is no reason to begin with it any more."""
         if ping.kind == "unlocked":
             async with self._database.read() as tx:
                 lock = await locks.get(tx, ping.about)
             assert lock is not None
-            person = await self._gateway.person(ping.content["by"])
+            person = await gateway.person(ping.content["by"])
             return turns.unlocked(lock, by=person.id, name=person.name)
         async with self._database.read() as tx:
             place = await queue.get(tx, ping.about)

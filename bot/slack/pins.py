@@ -15,9 +15,10 @@ from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 
-from bot.domain.errors import DeploybotError
+from bot.domain.errors import DeploybotError, NotInstalled, TokenNotRenewed, TokenUnreadable
 from bot.services.ports import Clock
-from bot.slack.gateway import Gateway, SlackFailure
+from bot.slack.gateway import SlackFailure
+from bot.slack.teams import Teams
 from bot.storage import pins
 from bot.storage.database import Database
 from bot.storage.pins import Pin, PinState
@@ -39,10 +40,10 @@ _MAY_PASS = {"connection", "fatal_error", "internal_error", "ratelimited", "serv
 class Pins:
     """Pins and lets go what is due, until it is stopped."""
 
-    def __init__(self, *, database: Database, clock: Clock, gateway: Gateway) -> None:
+    def __init__(self, *, database: Database, clock: Clock, teams: Teams) -> None:
         self._database = database
         self._clock = clock
-        self._gateway = gateway
+        self._teams = teams
         self._owner = uuid.uuid4().hex
         self._wake = asyncio.Event()
         self._stopping = False
@@ -117,10 +118,15 @@ class Pins:
 
     async def _do(self, pin: Pin) -> None:
         try:
+            gateway = await self._teams.of(pin.team)
             if pin.add:
-                await self._gateway.pin(pin.channel, pin.ts)
+                await gateway.pin(pin.channel, pin.ts)
             else:
-                await self._gateway.unpin(pin.channel, pin.ts)
+                await gateway.unpin(pin.channel, pin.ts)
+        except (NotInstalled, TokenNotRenewed, TokenUnreadable) as error:
+            log.info("the card of deployment %s: %s", pin.deployment_id, error)
+            await self._put_off(pin, LONGEST_RETRY_S)
+            return
         except SlackFailure as failure:
             if not failure.outcome_known or failure.code in _MAY_PASS or failure.code.startswith("http_"):
                 await self._again_later(pin, failure)
@@ -135,6 +141,9 @@ class Pins:
     async def _again_later(self, pin: Pin, failure: SlackFailure) -> None:
         wait = failure.retry_after or min(RETRY_S * 2**pin.failures, LONGEST_RETRY_S)
         log.info("the card of deployment %s: %s; trying again in %.0f s", pin.deployment_id, failure, wait)
+        await self._put_off(pin, wait)
+
+    async def _put_off(self, pin: Pin, wait: float) -> None:
         async with self._database.write() as tx:
             retry_at = self._clock.now() + timedelta(seconds=wait)
             await pins.failed(tx, pin.deployment_id, retry_at=retry_at)

@@ -11,12 +11,13 @@ import contextlib
 import logging
 import time
 import uuid
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.domain.deployment import FILE, Deployment
-from bot.domain.errors import DeploybotError
+from bot.domain.errors import DeploybotError, NotInstalled, TokenNotRenewed, TokenUnreadable
 from bot.domain.events import BOT, CI
 from bot.services import reporting
 from bot.services.ports import Clock
@@ -38,7 +39,8 @@ from bot.slack.charts import PICTURED, Charts
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.pacing import RateLimits, due_at
 from bot.slack.pins import Pins
-from bot.storage import posts, reminders
+from bot.slack.teams import Teams
+from bot.storage import installations, posts, reminders
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
 from bot.storage.posts import Post
@@ -49,7 +51,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 #: Looks at least this often, for what other processes changed; at most this often, to merge.
 LOOK_EVERY_S, LOOK_PAUSE_S = 2.0, 0.03
-#: Calls under way at once.
+#: Calls under way at once, in each workspace.
 PARALLEL = 4
 #: Our clock and Slack's may differ: a lost post is looked for from this long before it was tried.
 CLOCK_SKEW = timedelta(minutes=10)
@@ -72,6 +74,8 @@ _ITS_OWN_FAULT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_lon
 class _Job:
     post: Post
     deployment: Deployment
+    #: Of the deployment's workspace.
+    gateway: Gateway
     thread_ts: str | None
     #: When an earlier attempt was made whose outcome is not known.
     lost_since: datetime | None
@@ -80,23 +84,25 @@ class _Job:
 class Publisher:
     """Sends what is due, until it is stopped."""
 
-    def __init__(
-        self, *, database: Database, deployments: Deployments, clock: Clock, gateway: Gateway
-    ) -> None:
+    def __init__(self, *, database: Database, deployments: Deployments, clock: Clock, teams: Teams) -> None:
         self._database = database
         self._deployments = deployments
         self._clock = clock
-        self._gateway = gateway
+        self._teams = teams
         self._owner = uuid.uuid4().hex
         self._charts = Charts(
-            database=database, deployments=deployments, clock=clock, gateway=gateway, ring=self.ring
+            database=database, deployments=deployments, clock=clock, teams=teams, ring=self.ring
         )
-        self._pins = Pins(database=database, clock=clock, gateway=gateway)
-        self._limits = RateLimits()
+        self._pins = Pins(database=database, clock=clock, teams=teams)
+        #: Slack counts by workspace: one that is busy, or does not answer, holds up no other.
+        self._limits: defaultdict[str, RateLimits] = defaultdict(RateLimits)
+        #: The workspace of each deployment that had something to send.
+        self._team: dict[int, str] = {}
         self._wake = asyncio.Event()
         self._stopping = False
         self._under_way: dict[int, asyncio.Task[None]] = {}
-        self._busy_channels: set[str] = set()
+        self._busy: Counter[str] = Counter()
+        self._busy_channels: set[tuple[str, str]] = set()
         self._task: asyncio.Task[None] | None = None
 
     def ring(self) -> None:
@@ -167,51 +173,59 @@ class Publisher:
         """Start whatever may be sent now; seconds until something else may."""
         async with self._database.read() as tx:
             waiting = await posts.pending(tx)
+            new = {post.deployment_id for post in waiting} - self._team.keys()
+            if new:
+                self._team |= await installations.teams_of(tx, sorted(new))
         now, tick = self._clock.now(), time.monotonic()
-        recent = self._limits.recent_updates(tick)
         next_look = LOOK_EVERY_S
         for post in _in_order(_sendable(waiting, now)):
             if post.id in self._under_way or self._stopping:
                 continue
             if post.leased_by not in (None, self._owner) and (post.leased_until or now) > now:
                 continue
-            wait = (due_at(post, recent_updates=recent) - now).total_seconds()
+            team = self._team[post.deployment_id]
+            limits = self._limits[team]
+            wait = (due_at(post, recent_updates=limits.recent_updates(tick)) - now).total_seconds()
             if post.ts is None:
-                allowed = self._limits.post_at(post.channel, tick)
+                allowed = limits.post_at(post.channel, tick)
             else:
-                allowed = self._limits.update_at(tick, urgent=post.kind in URGENT)
+                allowed = limits.update_at(tick, urgent=post.kind in URGENT)
             wait = max(wait, allowed - tick)
             if wait > 0:
                 next_look = min(next_look, wait)
                 continue
             room = PARALLEL + (1 if post.kind in URGENT else 0)
-            if len(self._under_way) >= room or (post.ts is None and post.channel in self._busy_channels):
+            in_turn = post.ts is None and (team, post.channel) in self._busy_channels
+            if self._busy[team] >= room or in_turn:
                 next_look = min(next_look, 0.2)
                 continue
             self._begin(post, tick)
         return max(next_look, 0.01)
 
     def _begin(self, post: Post, tick: float) -> None:
-        first = post.ts is None
+        first, team = post.ts is None, self._team[post.deployment_id]
         if first:
-            self._limits.posted(post.channel, tick)
-            self._busy_channels.add(post.channel)
+            self._limits[team].posted(post.channel, tick)
+            self._busy_channels.add((team, post.channel))
         else:
-            self._limits.updated(tick)
+            self._limits[team].updated(tick)
+        self._busy[team] += 1
         task = asyncio.create_task(self._send(post), name=f"send post {post.id}")
         self._under_way[post.id] = task
 
         def done(_: asyncio.Task[None]) -> None:
             self._under_way.pop(post.id, None)
+            self._busy[team] -= 1
             if first:
-                self._busy_channels.discard(post.channel)
+                self._busy_channels.discard((team, post.channel))
             self._wake.set()
 
         task.add_done_callback(done)
 
     async def _send(self, post: Post) -> None:
         try:
-            job = await self._claim(post)
+            gateway = await self._gateway_of(post)
+            job = await self._claim(post, gateway) if gateway is not None else None
             if job is not None:
                 await self._deliver(job)
         except DeploybotError as error:
@@ -222,7 +236,20 @@ class Publisher:
                 post, problem="the message could not be drawn; the log has the cause", wait=LONGEST_RETRY_S
             )
 
-    async def _claim(self, post: Post) -> _Job | None:
+    async def _gateway_of(self, post: Post) -> Gateway | None:
+        """The workspace's; None where it has the bot no more, and the message waits until it is back."""
+        try:
+            return await self._teams.of(self._team[post.deployment_id])
+        except NotInstalled as error:
+            log.debug("post %s waits: %s", post.id, error)
+            problem = str(error)
+        except (TokenUnreadable, TokenNotRenewed) as error:
+            log.warning("post %s waits: %s", post.id, error)
+            problem = str(error)
+        await self._note_failure(post, problem=problem, wait=PERMANENT_RETRY_S)
+        return None
+
+    async def _claim(self, post: Post, gateway: Gateway) -> _Job | None:
         now = self._clock.now()
         async with self._database.write() as tx:
             claimed = await posts.claim(
@@ -234,14 +261,20 @@ class Publisher:
             root = await posts.card(tx, claimed.deployment_id)
         assert deployment is not None
         thread_ts = None if claimed.kind in _NO_REPLY or root is None else root.ts
-        return _Job(post=claimed, deployment=deployment, thread_ts=thread_ts, lost_since=claimed.attempted_at)
+        return _Job(
+            post=claimed,
+            deployment=deployment,
+            gateway=gateway,
+            thread_ts=thread_ts,
+            lost_since=claimed.attempted_at,
+        )
 
     async def _deliver(self, job: _Job) -> None:
         post = job.post
         revision = post.wanted
         thread_ts = post.thread_ts if post.ts is not None else job.thread_ts
         try:
-            channel = await self._gateway.direct(post.channel) if post.kind == "direct" else post.channel
+            channel = await job.gateway.direct(post.channel) if post.kind == "direct" else post.channel
             if post.ts is not None:
                 await self._update(job, channel, post.ts)
                 ts = post.ts
@@ -251,7 +284,7 @@ class Publisher:
                     ts, revision = found, 0
                 else:
                     drawing = await self._draw(job)
-                    ts = await self._gateway.post(
+                    ts = await job.gateway.post(
                         drawing,
                         channel=channel,
                         thread_ts=thread_ts,
@@ -259,7 +292,7 @@ class Publisher:
                         broadcast=post.kind == "alert",
                     )
         except SlackFailure as failure:
-            await self._slack_failed(post, failure)
+            await self._slack_failed(job, failure)
             return
         async with self._database.write() as tx:
             await posts.sent(tx, post.id, ts=ts, thread_ts=thread_ts, revision=revision, at=self._clock.now())
@@ -271,17 +304,17 @@ class Publisher:
     async def _update(self, job: _Job, channel: str, ts: str) -> None:
         post = job.post
         try:
-            await self._gateway.update(await self._draw(job), channel=channel, ts=ts)
+            await job.gateway.update(await self._draw(job), channel=channel, ts=ts)
         except SlackFailure as failure:
             if failure.code != "invalid_blocks" or self._charts.of(post) is None:
                 raise
             self._charts.not_yet(post)
-            await self._gateway.update(await self._draw(job), channel=channel, ts=ts)
+            await job.gateway.update(await self._draw(job), channel=channel, ts=ts)
 
     async def _look_up(self, job: _Job, channel: str) -> str | None:
         assert job.lost_since is not None
         since = (job.lost_since - CLOCK_SKEW).timestamp()
-        found = await self._gateway.find(
+        found = await job.gateway.find(
             channel=channel, thread_ts=job.thread_ts, uid=job.post.uid, since=since
         )
         log.info("post %s had an unknown outcome: %s", job.post.id, "it is there" if found else "not there")
@@ -289,7 +322,7 @@ class Publisher:
 
     async def _draw(self, job: _Job) -> words.Drawing:
         deployment, post = job.deployment, job.post
-        names = await self._gateway.names(_people_in(deployment, post))
+        names = await job.gateway.names(_people_in(deployment, post))
         match post.kind:
             case "card":
                 return card.draw(deployment, names=names, now=self._clock.now())
@@ -305,28 +338,29 @@ class Publisher:
             case "alert":
                 return alert.draw(deployment, post.content, names=names, chart=self._charts.of(post))
             case "direct" if "fired" in post.content:
-                return alert.draw_direct(deployment, post.content, link=await self._link(post))
+                return alert.draw_direct(deployment, post.content, link=await self._link(job))
             case "override":
                 return gates.draw(deployment, post.content, names=names)
             case "direct" if "nudge" in post.content:
                 root = await self._root(deployment.id)
-                link = None if root is None else self._gateway.link(root.channel, root.ts)
+                link = None if root is None else job.gateway.link(root.channel, root.ts)
                 return nudges.direct(deployment, post.content, link=link)
             case "announcement":
                 root = await self._root(deployment.id)
-                link = None if root is None else self._gateway.link(root.channel, root.ts)
+                link = None if root is None else job.gateway.link(root.channel, root.ts)
                 return announcements.draw(
                     deployment, post.content, link=link, names=names, now=self._clock.now()
                 )
             case "reminder" | "direct":
-                return await self._reminder(deployment, post)
+                return await self._reminder(job)
             case "report":
                 return await self._report(deployment, post, names)
             case "notice":
                 return notices.draw(deployment, post.key, post.content, names=names)
         raise ValueError(f"no drawing for a post of kind {post.kind}")
 
-    async def _reminder(self, deployment: Deployment, post: Post) -> words.Drawing:
+    async def _reminder(self, job: _Job) -> words.Drawing:
+        deployment, post = job.deployment, job.post
         ids = [shown[0] for shown in post.content["reminders"]]
         async with self._database.read() as tx:
             rows = await reminders.some(tx, ids)
@@ -336,10 +370,10 @@ class Publisher:
             deployment,
             post.content,
             rows,
-            names=await self._gateway.names(sorted(people)),
-            link=None if root is None else self._gateway.link(root.channel, root.ts),
+            names=await job.gateway.names(sorted(people)),
+            link=None if root is None else job.gateway.link(root.channel, root.ts),
             now=self._clock.now(),
-            reader=(await self._gateway.person(post.channel)).reader if post.kind == "direct" else None,
+            reader=(await job.gateway.person(post.channel)).reader if post.kind == "direct" else None,
         )
 
     async def _report(self, deployment: Deployment, post: Post, names: Mapping[str, str]) -> words.Drawing:
@@ -349,21 +383,24 @@ class Publisher:
         picture = self._charts.of(post)
         return reports.draw(deployment, post.key, post.content, report=told, names=names, picture=picture)
 
-    async def _link(self, direct: Post) -> str | None:
+    async def _link(self, job: _Job) -> str | None:
         """To the newest alert of what a direct message is about."""
+        direct = job.post
         async with self._database.read() as tx:
             alerts = await posts.of_kind(tx, direct.deployment_id, "alert")
         about = [post for post in alerts if post.content["fired"] == direct.content["fired"]]
-        return self._gateway.link(about[-1].channel, about[-1].ts) if about else None
+        return job.gateway.link(about[-1].channel, about[-1].ts) if about else None
 
     async def _root(self, deployment_id: int) -> Post | None:
         async with self._database.read() as tx:
             return await posts.card(tx, deployment_id)
 
-    async def _slack_failed(self, post: Post, failure: SlackFailure) -> None:
+    async def _slack_failed(self, job: _Job, failure: SlackFailure) -> None:
+        post, team = job.post, job.deployment.team
+        await self._teams.refused(team, job.gateway, failure)
         wait = min(RETRY_S * 2**post.failures, LONGEST_RETRY_S)
         if failure.retry_after is not None:
-            self._limits.refused(failure.method, time.monotonic(), failure.retry_after)
+            self._limits[team].refused(failure.method, time.monotonic(), failure.retry_after)
             wait = failure.retry_after
         elif failure.permanent:
             wait = PERMANENT_RETRY_S

@@ -60,7 +60,11 @@ class ReportConversation:
         found = await self._meant(asked, name)
         if isinstance(found, Answer):
             return found
-        told = await reporting.report(self._ports, found.id, names=self._gateway.names)
+        return await self.told(found)
+
+    async def told(self, state: Deployment) -> Answer:
+        """What happened in a deployment, for the person who asks. Raises StorageBusy, StorageFailed."""
+        told = await reporting.report(self._ports, state.id, names=self._gateway.names)
         drawn = reports.summary(told)
         return Answer(text=drawn.text, blocks=drawn.blocks)
 

@@ -30,6 +30,7 @@ from bot.domain.events import GENESIS, Event, Fact, canonical, chain
 from bot.domain.nudging import WAITED_FOR, NudgeLevel, Quiet
 from bot.domain.verification import Bound, Go, Result, bound_from_json, run_from_json, run_to_json
 from bot.domain.watching import Aftermath, TriggerState, aftermath_from_json, aftermath_to_json
+from bot.storage.installations import served
 from bot.storage.schema import deployments, events, results, ticks
 
 #: How many deployments' states are kept in memory. A state of 107 items is about 100 kB.
@@ -188,12 +189,14 @@ class Deployments:
         ]
 
     async def alarmed(self, tx: AsyncConnection) -> list[Deployment]:
-        """The open deployments with a raised trigger, oldest first."""
+        """The open deployments with a raised trigger, oldest first, in workspaces that have the bot."""
         raised = [
             deployments.c.aftermath.contains(f'"state":"{state}"')
             for state in (TriggerState.FIRING, TriggerState.ACKNOWLEDGED)
         ]
-        query = select(deployments).where(deployments.c.phase == Phase.IN_PROGRESS, or_(*raised))
+        query = select(deployments).where(
+            deployments.c.phase == Phase.IN_PROGRESS, or_(*raised), served(deployments.c.team)
+        )
         return [
             await self._state(tx, row) for row in (await tx.execute(query.order_by(deployments.c.id))).all()
         ]

@@ -16,6 +16,7 @@ from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.deployment import Phase
+from bot.storage.installations import served
 from bot.storage.schema import deployments, homes, posts
 
 #: Kinds of messages a home links to: once one is sent, its link can be drawn.
@@ -67,7 +68,7 @@ async def want(tx: AsyncConnection, team: str, user: str, *, at: datetime, opene
 
 async def opened_since(tx: AsyncConnection, since: datetime) -> list[Home]:
     """The homes that were opened since then, those drawn longest ago first."""
-    query = select(homes).where(homes.c.opened_at > since)
+    query = select(homes).where(homes.c.opened_at > since, served(homes.c.team))
     return [_home(row) for row in await tx.execute(query.order_by(homes.c.shown_at, homes.c.opened_at))]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.storage.installations import served
 from bot.storage.schema import pings
 
 
@@ -22,6 +23,8 @@ class Ping:
     id: int
     #: Travels in the message's metadata.
     uid: str
+    #: Slack team id, and the id of whom it is for.
+    team: str
     user: str
     #: `turn` or `unlocked`.
     kind: str
@@ -43,6 +46,7 @@ class Ping:
 async def add(
     tx: AsyncConnection,
     *,
+    team: str,
     user: str,
     kind: str,
     about: int,
@@ -52,6 +56,7 @@ async def add(
     """Own a new message, in the transaction that makes it true."""
     values = {
         "uid": uuid.uuid4().hex,
+        "team": team,
         "user": user,
         "kind": kind,
         "about": about,
@@ -79,7 +84,9 @@ async def newest(tx: AsyncConnection, *, kind: str, about: int) -> int | None:
 async def due(tx: AsyncConnection, *, at: datetime) -> list[int]:
     """What may be sent now, the oldest first."""
     query = select(pings.c.id).where(
-        pings.c.wanted > pings.c.shown, or_(pings.c.retry_at.is_(None), pings.c.retry_at <= at)
+        pings.c.wanted > pings.c.shown,
+        or_(pings.c.retry_at.is_(None), pings.c.retry_at <= at),
+        served(pings.c.team),
     )
     return list((await tx.execute(query.order_by(pings.c.id))).scalars())
 
@@ -165,6 +172,7 @@ def _ping(row: Row[Any]) -> Ping:
     return Ping(
         id=row.id,
         uid=row.uid,
+        team=row.team,
         user=row.user,
         kind=row.kind,
         about=row.about,

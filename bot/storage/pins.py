@@ -15,6 +15,7 @@ from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.deployment import Phase
+from bot.storage.installations import served
 from bot.storage.schema import deployments, pins, posts
 
 
@@ -68,6 +69,7 @@ async def due(tx: AsyncConnection, *, owner: str, at: datetime) -> list[Pin]:
             or_(opened, pins.c.state.in_([PinState.ADDING, PinState.PINNED])),
             todo,
             posts.c.ts.is_not(None),
+            served(deployments.c.team),
             free,
             or_(pins.c.retry_at.is_(None), pins.c.retry_at <= at),
         )

@@ -13,6 +13,7 @@ from sqlalchemy import Row, case, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.post import PlannedPost
+from bot.storage.installations import of_served
 from bot.storage.schema import Instant, posts
 
 #: Kinds of messages that are posted once and say what was then; nothing draws them again.
@@ -187,8 +188,11 @@ async def unpictured(tx: AsyncConnection, kind: str, *, since: datetime) -> list
 
 
 async def pending(tx: AsyncConnection) -> list[Post]:
-    """Messages that show less than they should, in the order of their threads."""
-    query = select(posts).where(posts.c.wanted > posts.c.shown)
+    """Messages that show less than they should, in the order of their threads.
+
+    Not those of workspaces that took the app away: they wait until it is back.
+    """
+    query = select(posts).where(posts.c.wanted > posts.c.shown, of_served(posts.c.deployment_id))
     rows = await tx.execute(query.order_by(posts.c.deployment_id, posts.c.place))
     return [_post(row) for row in rows]
 
@@ -323,7 +327,7 @@ class Backlog:
 async def backlog(tx: AsyncConnection) -> Backlog:
     """What is still to be sent."""
     query = select(func.count(), func.min(posts.c.first_wanted_at), func.max(posts.c.problem)).where(
-        posts.c.wanted > posts.c.shown
+        posts.c.wanted > posts.c.shown, of_served(posts.c.deployment_id)
     )
     waiting, oldest, problem = (await tx.execute(query)).one()
     return Backlog(waiting=waiting, oldest=oldest, problem=problem)

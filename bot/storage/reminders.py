@@ -7,16 +7,19 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.deployment import Phase
 from bot.domain.reminding import Level, NewReminder, Origin, Reminder, State
+from bot.storage.installations import of_served, served
 from bot.storage.schema import deployments, reminders
 
 _OPEN = reminders.c.deployment_id.in_(
     select(deployments.c.id).where(deployments.c.phase == Phase.IN_PROGRESS).scalar_subquery()
 )
+#: Open, in a workspace that has the bot: where it was taken away, reminders wait until it is back.
+_ACTIVE = and_(_OPEN, of_served(reminders.c.deployment_id))
 _LIVE = (State.WAITING, State.SENT)
 
 
@@ -25,6 +28,7 @@ async def unplanned(tx: AsyncConnection) -> list[int]:
     query = select(deployments.c.id).where(
         deployments.c.phase == Phase.IN_PROGRESS,
         deployments.c.deployed_at.is_not(None),
+        served(deployments.c.team),
         ~select(reminders.c.id)
         .where(reminders.c.deployment_id == deployments.c.id, reminders.c.origin == Origin.PLAN)
         .exists(),
@@ -62,7 +66,7 @@ async def due(tx: AsyncConnection, *, at: datetime) -> list[int]:
     """Deployments with something to send or to escalate, the longest overdue first."""
     query = (
         select(reminders.c.deployment_id)
-        .where(reminders.c.next_at <= at, _OPEN)
+        .where(reminders.c.next_at <= at, _ACTIVE)
         .group_by(reminders.c.deployment_id)
         .order_by(func.min(reminders.c.next_at))
     )
@@ -71,7 +75,7 @@ async def due(tx: AsyncConnection, *, at: datetime) -> list[int]:
 
 async def next_due(tx: AsyncConnection) -> datetime | None:
     """When something is due next."""
-    query = select(reminders.c.next_at).where(reminders.c.next_at.is_not(None), _OPEN)
+    query = select(reminders.c.next_at).where(reminders.c.next_at.is_not(None), _ACTIVE)
     return (await tx.execute(query.order_by(reminders.c.next_at).limit(1))).scalar_one_or_none()
 
 
@@ -95,7 +99,7 @@ async def claim(
     )
     query = (
         select(reminders)
-        .where(reminders.c.deployment_id == deployment_id, soon, free, _OPEN)
+        .where(reminders.c.deployment_id == deployment_id, soon, free, _ACTIVE)
         .order_by(reminders.c.next_at, reminders.c.id)
         .limit(most)
     )
@@ -182,7 +186,7 @@ async def snooze(tx: AsyncConnection, reminder: Reminder, *, until: datetime, by
 
 async def sent_ones(tx: AsyncConnection) -> list[Reminder]:
     """What was sent in open deployments and is not settled."""
-    query = select(reminders).where(reminders.c.state == State.SENT, _OPEN)
+    query = select(reminders).where(reminders.c.state == State.SENT, _ACTIVE)
     return [_reminder(row) for row in await tx.execute(query.order_by(reminders.c.id))]
 
 

@@ -394,6 +394,7 @@ pings = Table(
     Column("id", _ID, primary_key=True, autoincrement=True),
     #: Travels in the message's metadata, so that one with an unknown outcome can be found.
     Column("uid", String(32), nullable=False, unique=True),
+    Column("team", String(32), nullable=False),
     Column("user", String(32), nullable=False),
     #: `turn` (about a place in the queue) or `unlocked` (about a lock).
     Column("kind", String(16), nullable=False),
@@ -491,4 +492,40 @@ outbound = Table(
         postgresql_where=text("state = 'waiting'"),
     ),
     sqlite_autoincrement=True,
+)
+
+#: The workspaces the bot was added to by OAuth; their tokens are encrypted.
+installations = Table(
+    "installations",
+    metadata,
+    Column("team", String(32), primary_key=True),
+    Column("name", String(255), nullable=False),
+    #: Where the workspace is, for links to its messages.
+    Column("url", String(255), nullable=False),
+    Column("app", String(32), nullable=False),
+    Column("bot_user", String(32), nullable=False),
+    Column("bot_id", String(32), nullable=False),
+    #: The bot's handle there.
+    Column("handle", String(255), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("installer", String(32), nullable=False),
+    Column("installed_at", Instant, nullable=False),
+    #: Encrypted; gone once it was uninstalled. Those of tokens that expire are exchanged before they do.
+    Column("token", Text),
+    Column("refresh_token", Text),
+    Column("expires_at", Instant),
+    #: When the workspace took the app away.
+    Column("revoked_at", Instant),
+    #: The process that is exchanging the token.
+    Column("leased_by", String(64)),
+    Column("leased_until", Instant),
+)
+
+#: Installations that somebody has begun: what Slack must send back, hashed, once and in time.
+oauth_states = Table(
+    "oauth_states",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("expires_at", Instant, nullable=False),
+    Index("ix_oauth_states_expires_at", "expires_at"),
 )

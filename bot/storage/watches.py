@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, and_, insert, not_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.errors import LeaseLost
+from bot.storage.installations import served
 from bot.storage.schema import deployments, watches
 
 
@@ -38,7 +39,7 @@ async def any_due(tx: AsyncConnection, *, at: datetime) -> bool:
     query = (
         select(watches.c.deployment_id)
         .join(deployments, deployments.c.id == watches.c.deployment_id)
-        .where(watches.c.ended.is_(False), _due(at))
+        .where(watches.c.ended.is_(False), _due(at), served(deployments.c.team))
     )
     return (await tx.execute(query.limit(1))).first() is not None
 
@@ -58,7 +59,7 @@ async def claim(
     query = (
         select(watches.c.deployment_id, watches.c.grid_at, watches.c.begun, watches.c.leased_by)
         .join(deployments, deployments.c.id == watches.c.deployment_id)
-        .where(watches.c.ended.is_(False), _due(at), free)
+        .where(watches.c.ended.is_(False), _due(at), free, served(deployments.c.team))
         .order_by(watches.c.next_at)
         .limit(most)
         .with_for_update(skip_locked=True, of=watches)

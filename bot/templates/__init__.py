@@ -1,4 +1,7 @@
-"""The words: Jinja templates for messages. Values are escaped for Slack unless they are marked as mrkdwn."""
+"""The words: Jinja templates for messages (`.j2`) and for web pages (`.html.j2`).
+
+Values in messages are escaped for Slack unless they are marked as mrkdwn, those in pages for HTML.
+"""
 
 from __future__ import annotations
 
@@ -43,3 +46,19 @@ def _environment() -> Environment:
 def render(name: str, /, **values: Any) -> str:
     """The template `name` (without `.j2`) with these values, as Slack mrkdwn, trimmed."""
     return _environment().get_template(f"{name}.j2").render(values).strip()
+
+
+@cache
+def _pages() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=True,
+    )
+
+
+def page(name: str, /, **values: Any) -> str:
+    """The template `name` (without `.html.j2`) with these values, as a web page."""
+    return _pages().get_template(f"{name}.html.j2").render(values)

@@ -208,7 +208,7 @@ async def _told(hooks: CiHooks, state: Deployment) -> dict[str, Any]:
         "state": state.phase.value,
         "done_items": state.done_items,
         "items": len(state.checklist.items),
-        "url": await hooks.ci.link_of(state.id),
+        "url": await hooks.ci.link_of(state),
     }
 
 

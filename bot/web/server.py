@@ -10,8 +10,10 @@ from aiohttp import web
 from slack_bolt.adapter.aiohttp import to_aiohttp_response, to_bolt_request
 from slack_bolt.async_app import AsyncApp
 
+from bot.web import install
 from bot.web.ci_hooks import CiHooks, ci_routes
 from bot.web.hooks import Hooks, routes
+from bot.web.install import InstallPages
 
 #: The truth about readiness: (ready?, the particulars).
 Readiness = Callable[[], Awaitable[tuple[bool, Mapping[str, Any]]]]
@@ -21,9 +23,15 @@ SLACK_PATH = "/slack/events"
 
 
 def application(
-    *, readiness: Readiness, bolt: AsyncApp | None, hooks: Hooks | None = None, ci: CiHooks | None = None
+    *,
+    readiness: Readiness,
+    bolt: AsyncApp | None,
+    hooks: Hooks | None = None,
+    ci: CiHooks | None = None,
+    pages: InstallPages | None = None,
 ) -> web.Application:
-    """The web application; `bolt` only where Slack delivers over HTTP, `hooks` for alerts, `ci` for CI."""
+    """The web application; `bolt` only where Slack delivers over HTTP, `hooks` for alerts, `ci` for CI,
+    `pages` where workspaces install the bot."""
     app = web.Application(client_max_size=4 * 1024 * 1024)
 
     async def healthz(_: web.Request) -> web.Response:
@@ -35,7 +43,7 @@ def application(
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
-    app.add_routes([*routes(hooks), *ci_routes(ci)])
+    app.add_routes([*routes(hooks), *ci_routes(ci), *install.routes(pages)])
     if bolt is not None:
 
         async def slack(request: web.Request) -> web.Response:

@@ -8,9 +8,9 @@ from typing import Any
 
 from bot.workspace.api_lookup import channel_for_posting, own_message, readable_channel
 from bot.workspace.block_kit import check_message_blocks, fill_ids
+from bot.workspace.ids import new_id
 from bot.workspace.messages import MAX_TEXT, Author
 from bot.workspace.rate_limits import SPECIAL_PER_MINUTE
-from bot.workspace.state import new_id
 from bot.workspace.text import unknown_references
 from bot.workspace.web_api import ApiError, Call, method
 

@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp import web
 
 from bot.workspace.api_lookup import channel_for_posting
+from bot.workspace.ids import new_id
 from bot.workspace.messages import Author
 from bot.workspace.parts import Parts
-from bot.workspace.state import new_id
 from bot.workspace.web_api import ApiError, Call, method
 
 Json = dict[str, Any]

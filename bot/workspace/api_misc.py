@@ -6,10 +6,10 @@ from typing import Any
 
 from bot.workspace.api_lookup import any_channel
 from bot.workspace.block_kit import check_message_blocks, check_view
+from bot.workspace.ids import new_id
 from bot.workspace.manifest import Manifest, ManifestProblem
 from bot.workspace.rate_limits import CONNECTIONS_PER_MINUTE, SPECIAL_PER_MINUTE
 from bot.workspace.reactions import add_reaction, remove_reaction
-from bot.workspace.state import new_id
 from bot.workspace.web_api import ApiError, Call, method
 
 Json = dict[str, Any]

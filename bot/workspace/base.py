@@ -11,6 +11,7 @@ from typing import Any
 from bot.workspace.audience import Audience
 from bot.workspace.clock import Clock
 from bot.workspace.faults import Faults
+from bot.workspace.network import Network
 from bot.workspace.rate_limits import RateLimits
 from bot.workspace.state import State
 from bot.workspace.store import Store
@@ -59,6 +60,8 @@ class Base:
     faults: Faults
     traffic: Traffic
     audience: Audience
+    #: The other teams, and the apps there are.
+    network: Network = field(default_factory=Network)
     tasks: Tasks = field(default_factory=Tasks)
     #: Where the workspace is reached, without a slash at the end; set once it listens.
     url: str = "http://127.0.0.1:0"

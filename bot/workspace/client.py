@@ -9,12 +9,12 @@ from typing import Any
 from aiohttp import web
 
 from bot.workspace.http import ask_json, fail, succeed
+from bot.workspace.ids import new_id
 from bot.workspace.interactions import Click, Refused
 from bot.workspace.messages import Author, for_people
 from bot.workspace.parts import Parts
 from bot.workspace.reactions import add_reaction, remove_reaction
 from bot.workspace.socket_mode import app_for_page
-from bot.workspace.state import new_id
 from bot.workspace.submissions import NoSuchView
 from bot.workspace.text import compose
 from bot.workspace.views import for_apps

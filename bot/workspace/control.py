@@ -9,8 +9,10 @@ from aiohttp import web
 
 from bot.workspace.faults import IMMEDIATE, UnknownFault
 from bot.workspace.http import ask_json, fail, succeed
+from bot.workspace.ids import new_id
+from bot.workspace.leaving import uninstall
 from bot.workspace.parts import Parts
-from bot.workspace.state import new_id, new_user
+from bot.workspace.state import new_user
 from bot.workspace.traffic import redact
 from bot.workspace.views import for_apps
 
@@ -41,6 +43,7 @@ class Control:
             web.post("/control/tokens", self.tokens),
             web.post("/control/scopes", self.scopes),
             web.post("/control/limits", self.limits),
+            web.post("/control/uninstall", self.uninstall),
             web.post("/control/reset", self.reset),
         ]
 
@@ -153,7 +156,7 @@ class Control:
         state.save_user(user)
         for app in state.apps.values():
             state.direct(user["id"], app.bot_user_id)
-        general = state.channels.get("C0GENERAL01")
+        general = next((c for c in state.channels.values() if c["name"] == "general"), None)
         if general is not None:
             general["members"].append(user["id"])
             state.save_channel(general)
@@ -231,6 +234,16 @@ class Control:
             elif restore:
                 app.revoked.discard(str(restore))
         return succeed({})
+
+    async def uninstall(self, request: web.Request) -> web.Response:
+        """Take an app out of the team, as an admin would; `app` is its name, any one without."""
+        wanted = str((await ask_json(request)).get("app") or "")
+        for app in tuple(self._base.state.apps.values()):
+            if wanted in ("", app.manifest.name):
+                uninstall(self._parts, app)
+                await self._base.store.commit()
+                return succeed({"app_id": app.app_id})
+        return fail("app_not_installed", "No app of this name is in the team.")
 
     async def scopes(self, request: web.Request) -> web.Response:
         """Take scopes from every bot token; the list replaces the one before."""

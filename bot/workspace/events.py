@@ -7,8 +7,8 @@ from typing import Any
 
 from bot.workspace.base import Base
 from bot.workspace.delivery import Delivery
+from bot.workspace.ids import new_id
 from bot.workspace.manifest import App
-from bot.workspace.state import new_id
 from bot.workspace.text import mentioned
 
 Json = dict[str, Any]
@@ -104,6 +104,11 @@ class Events:
         for app in tuple(self._base.state.apps.values()):
             if app.bot_user_id in channel["members"]:
                 self._tell(app, event["type"], event)
+
+    def left(self, app: App) -> None:
+        """The app was taken out of the team: it hears of its bot's tokens, and of itself."""
+        self._tell(app, "tokens_revoked", {"type": "tokens_revoked", "tokens": {"bot": [app.bot_user_id]}})
+        self._tell(app, "app_uninstalled", {"type": "app_uninstalled"})
 
     def home_opened(self, app: App, user: str, channel: str, view: Json | None, tab: str = "home") -> None:
         """A person opened the app's home."""

@@ -73,6 +73,10 @@ class Manifest:
     socket_mode: bool = False
     home_tab: bool = False
     messages_tab: bool = True
+    #: Where people may be sent back to; an app without them is installed by its own team only.
+    redirect_urls: tuple[str, ...] = ()
+    #: Whether bot tokens expire and are renewed.
+    rotates_tokens: bool = False
 
     @classmethod
     def read(cls, raw: Json) -> Manifest:
@@ -162,6 +166,8 @@ class Manifest:
             socket_mode=socket_mode,
             home_tab=bool(home.get("home_tab_enabled")),
             messages_tab=bool(home.get("messages_tab_enabled", True)),
+            redirect_urls=tuple((raw.get("oauth_config") or {}).get("redirect_urls") or ()),
+            rotates_tokens=bool(settings.get("token_rotation_enabled")),
         )
 
 
@@ -178,6 +184,8 @@ class Installation:
     api_url: str
     bot_id: str = ""
     team_id: str = ""
+    client_id: str = ""
+    client_secret: str = ""
 
 
 @dataclass
@@ -197,6 +205,30 @@ class App:
     removed_scopes: set[str] = field(default_factory=set)
     #: Tokens that no longer work.
     revoked: set[str] = field(default_factory=set)
+    client_id: str = ""
+    client_secret: str = ""
+    #: Where tokens are renewed: those that are good, with when each expires, and what the next costs.
+    expiring: dict[str, float] = field(default_factory=dict)
+    refresh_token: str = ""
+
+    def installed(self, *, bot_id: str, bot_user_id: str, bot_token: str) -> App:
+        """The app with its bot in a team."""
+        return App(
+            app_id=self.app_id,
+            bot_id=bot_id,
+            bot_user_id=bot_user_id,
+            bot_token=bot_token,
+            app_token=self.app_token,
+            signing_secret=self.signing_secret,
+            verification_token=self.verification_token,
+            manifest=self.manifest,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+        )
+
+    def uninstalled(self) -> App:
+        """The app itself, in no team."""
+        return self.installed(bot_id="", bot_user_id="", bot_token="")
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -218,6 +250,10 @@ class App:
             "signing_secret": self.signing_secret,
             "verification_token": self.verification_token,
             "manifest": self.manifest.raw,
+            "client_id": self.client_id,
+            "client_secret": self.client_secret,
+            "expiring": self.expiring,
+            "refresh_token": self.refresh_token,
         }
 
     @classmethod

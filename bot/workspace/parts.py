@@ -49,9 +49,10 @@ class Parts:
         return now
 
 
-def wire(base: Base, on_forward: ForwardHook | None = None) -> Parts:
-    """Put the parts together."""
-    sockets = SocketMode(base)
+def wire(base: Base, on_forward: ForwardHook | None = None, *, sockets: SocketMode | None = None) -> Parts:
+    """Put the parts together. A second team's envelopes go over the first one's `sockets`: an app has one
+    connection for all."""
+    sockets = sockets or SocketMode(base)
     delivery = Delivery(base, sockets)
     events = Events(base, delivery)
     messages = Messages(base, events)

@@ -10,20 +10,32 @@ from typing import Any
 
 from aiohttp import ClientError, web
 
-from bot.workspace import api_chat, api_conversations, api_files, api_misc, api_pins, api_users, api_views
+from bot.workspace import (
+    api_chat,
+    api_conversations,
+    api_files,
+    api_misc,
+    api_oauth,
+    api_pins,
+    api_users,
+    api_views,
+)
 from bot.workspace.audience import Audience
+from bot.workspace.authorizing import Authorizing
 from bot.workspace.base import Base
 from bot.workspace.client import Client
 from bot.workspace.clock import Clock
 from bot.workspace.control import Control
 from bot.workspace.faults import Faults
 from bot.workspace.http import guard
+from bot.workspace.leaving import uninstall
 from bot.workspace.manifest import App, Installation, Manifest
+from bot.workspace.network import Network
 from bot.workspace.page_socket import PageSocket
-from bot.workspace.parts import ForwardHook, wire
+from bot.workspace.parts import ForwardHook, Parts, wire
 from bot.workspace.rate_limits import RateLimits
 from bot.workspace.scheduled import Postman
-from bot.workspace.state import State
+from bot.workspace.state import FIRST_TEAM, SECOND_TEAM, State
 from bot.workspace.store import Store
 from bot.workspace.traffic import Traffic
 from bot.workspace.web_api import WebApi, catalogue
@@ -35,7 +47,16 @@ log = logging.getLogger(__name__)
 #: Where the workspace is found unless told otherwise.
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 3210
 #: The families of Web API methods; a new method goes into one of them.
-_FAMILIES = (api_chat, api_conversations, api_files, api_misc, api_pins, api_users, api_views)
+_FAMILIES = (
+    api_chat,
+    api_conversations,
+    api_files,
+    api_misc,
+    api_oauth,
+    api_pins,
+    api_users,
+    api_views,
+)
 #: Largest request body: an upload, base64 or not.
 _MAX_BODY = 32_000_000
 #: The page loads nothing from elsewhere; message images may come from anywhere.
@@ -62,28 +83,42 @@ class Workspace:
         allowed_hosts: tuple[str, ...] = (),
         public_url: str = "",
         clock: Clock | None = None,
+        beside: Workspace | None = None,
     ) -> None:
         """`state_path` keeps the workspace over restarts; `on_forward` moves an embedding app's clock along.
 
         `allowed_hosts` are names besides localhost and addresses that the page may be opened under;
         `public_url` is where apps and people reach the server if not where it listens (in a container).
+        `beside` makes it a second team of the same Slack: other people and channels on a page of their own,
+        the same apps and clock, and a Web API that goes by the token wherever it is asked. Stop it first.
         """
-        self.clock = clock or Clock()
+        first = beside._base if beside is not None else None
+        self.clock = clock or (first.clock if first is not None else Clock())
         store = Store(state_path)
-        self._base = Base(
+        self._base: Base = Base(
             clock=self.clock,
             store=store,
-            state=State(store),
+            state=State(store, FIRST_TEAM if first is None else SECOND_TEAM),
             limits=RateLimits(self.clock.monotonic),
             faults=Faults(),
             traffic=Traffic(self.clock),
             audience=Audience(),
+            network=first.network if first is not None else Network(),
         )
         self._base.state.load()
-        self.clock.forward(next((ahead for _, ahead in store.load("clock")), 0.0))
+        for _, kept in store.load("registered"):
+            app = App.from_json(kept)
+            self._base.network.apps[app.app_id] = app
+        for app in self._base.state.apps.values():
+            self._base.network.keep(app)
+        if first is None:
+            self.clock.forward(next((ahead for _, ahead in store.load("clock")), 0.0))
         self.clock.not_before(self._base.state.newest_stamp())
         store.commit_now()
-        self._parts = wire(self._base, on_forward)
+        sockets = beside._parts.sockets if beside is not None else None
+        self._owns_sockets = sockets is None
+        self._parts: Parts = wire(self._base, on_forward, sockets=sockets)
+        self._base.network.teams.append(self._parts)
         self._client = Client(
             self._parts, can_forward=on_forward is not None if can_forward is None else can_forward
         )
@@ -119,7 +154,8 @@ class Workspace:
     async def stop(self) -> None:
         """Hang up on everybody and let go of the port and the file."""
         self._base.audience.hang_up()
-        await self._parts.sockets.close_all()
+        if self._owns_sockets:
+            await self._parts.sockets.close_all()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -150,10 +186,35 @@ class Workspace:
 
         Call it after `start`, so that `api_url` holds the real port.
         """
-        app = self._base.state.install(Manifest.read(manifest))
+        app = self._base.state.install(self._registered(manifest))
         self._base.store.commit_now()
         if self._runner is not None:
             self._greet(app)
+        return self._handed_out(app)
+
+    def register(self, manifest: Json) -> Installation:
+        """Make an app that is in no team yet: people install it through `/oauth/v2/authorize`."""
+        app = self._registered(manifest)
+        self._base.store.commit_now()
+        if self._runner is not None:
+            self._greet(app)
+        return self._handed_out(app)
+
+    def uninstall(self, name: str) -> bool:
+        """Take the app of this name out of the team; False where it is not in it."""
+        for app in self._base.state.apps.values():
+            if app.manifest.name == name:
+                uninstall(self._parts, app)
+                self._base.store.commit_now()
+                return True
+        return False
+
+    def _registered(self, manifest: Json) -> App:
+        app = self._base.network.register(Manifest.read(manifest))
+        self._base.store.put("registered", app.app_id, app.to_json())
+        return app
+
+    def _handed_out(self, app: App) -> Installation:
         return Installation(
             bot_token=app.bot_token,
             app_token=app.app_token,
@@ -163,6 +224,8 @@ class Workspace:
             api_url=f"{self._base.url}/api/",
             bot_id=app.bot_id,
             team_id=self._base.state.team["id"],
+            client_id=app.client_id,
+            client_secret=app.client_secret,
         )
 
     def _greet(self, app: App) -> None:
@@ -191,6 +254,7 @@ class Workspace:
         add("GET", "/client/ws", PageSocket(self._base).serve)
         app.router.add_routes(self._client.routes())
         app.router.add_routes(Control(self._parts).routes())
+        app.router.add_routes(Authorizing(self._parts).routes())
         add("GET", "/", self._index)
         add("GET", "/archives/{channel}", self._index)
         add("GET", "/archives/{channel}/{message}", self._index)

@@ -8,7 +8,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.workspace.manifest import App, Manifest
+from bot.workspace.ids import new_id
+from bot.workspace.manifest import App
 from bot.workspace.store import Store
 
 Json = dict[str, Any]
@@ -19,12 +20,42 @@ MAX_DRAWINGS = 200
 _COLORS = ("#9f69e7", "#e7392d", "#4bbe2e", "#3c989f", "#d58247", "#2b6836", "#99a949", "#a63024")
 #: Kinds of saved values that are plain dictionaries by id, and the attribute each fills.
 _PLAIN = ("users", "channels", "files", "scheduled", "usergroups")
-_ID_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ0123456789"
+#: Where an app that is installed on the spot is a member.
+_JOINED = ("deploys", "general", "release-room")
 
 
-def new_id(letter: str) -> str:
-    """An id in Slack's form: a letter for the kind and ten more characters."""
-    return letter + "".join(secrets.choice(_ID_LETTERS) for _ in range(10))
+@dataclass(frozen=True, kw_only=True)
+class Seed:
+    """What a team starts with. Ids differ between teams, as they do in Slack."""
+
+    name: str
+    domain: str
+    #: Id, handle, name, time zone, locale; the last one is in no private channel.
+    people: tuple[tuple[str, str, str, str, str], ...]
+    #: Ids of #deploys, #general, #random and the private #release-room.
+    channels: tuple[str, str, str, str]
+
+
+FIRST_TEAM = Seed(
+    name="Local workspace",
+    domain="local",
+    people=(
+        ("UANA0000001", "ana", "Ana Díaz", "Europe/Madrid", "de-DE"),
+        ("UBEN0000002", "ben", "Ben Okafor", "Europe/London", "en-GB"),
+        ("UCARLA00003", "carla", "Carla Rossi", "Europe/Rome", "en-US"),
+    ),
+    channels=("C0DEPLOYS01", "C0GENERAL01", "C0RANDOM001", "G0RELEASE01"),
+)
+SECOND_TEAM = Seed(
+    name="Second workspace",
+    domain="second",
+    people=(
+        ("UDORA000011", "dora", "Dora Nagy", "Europe/Budapest", "hu-HU"),
+        ("UEMIL000012", "emil", "Emil Berg", "Europe/Stockholm", "sv-SE"),
+        ("UFAY0000013", "fay", "Fay Moreau", "Europe/Paris", "fr-FR"),
+    ),
+    channels=("C1DEPLOYS11", "C1GENERAL11", "C1RANDOM011", "G1RELEASE11"),
+)
 
 
 def new_user(
@@ -61,6 +92,8 @@ class State:
     """Everything in the workspace. The `save_*` methods change a value and hand it to the store."""
 
     store: Store
+    #: What an empty store starts with.
+    seed_of: Seed = FIRST_TEAM
     team: Json = field(default_factory=dict)
     users: dict[str, Json] = field(default_factory=dict)
     channels: dict[str, Json] = field(default_factory=dict)
@@ -105,22 +138,18 @@ class State:
 
     def seed(self) -> None:
         """The team every workspace starts with."""
-        self.team = {"id": new_id("T"), "name": "Local workspace", "domain": "local"}
+        self.team = {"id": new_id("T"), "name": self.seed_of.name, "domain": self.seed_of.domain}
         self.store.put("team", "team", self.team)
-        people = (
-            ("UANA0000001", "ana", "Ana Díaz", "Europe/Madrid", "de-DE"),
-            ("UBEN0000002", "ben", "Ben Okafor", "Europe/London", "en-GB"),
-            ("UCARLA00003", "carla", "Carla Rossi", "Europe/Rome", "en-US"),
-        )
-        for number, (user_id, name, real_name, tz, locale) in enumerate(people):
+        for number, (user_id, name, real_name, tz, locale) in enumerate(self.seed_of.people):
             user = new_user(user_id, name, real_name, tz, color=_COLORS[number], locale=locale)
             self.save_user(user)
-        ana, ben, carla = (person[0] for person in people)
+        ana, ben, carla = (person[0] for person in self.seed_of.people)
+        deploys, general, random, release = self.seed_of.channels
         for channel_id, name, private, members in (
-            ("C0DEPLOYS01", "deploys", False, [ana, ben, carla]),
-            ("C0GENERAL01", "general", False, [ana, ben, carla]),
-            ("C0RANDOM001", "random", False, [ana, ben, carla]),
-            ("G0RELEASE01", "release-room", True, [ana, ben]),
+            (deploys, "deploys", False, [ana, ben, carla]),
+            (general, "general", False, [ana, ben, carla]),
+            (random, "random", False, [ana, ben, carla]),
+            (release, "release-room", True, [ana, ben]),
         ):
             self.save_channel(self.new_channel(channel_id, name, private, members, ana))
 
@@ -200,26 +229,24 @@ class State:
 
     # Installing
 
-    def install(self, manifest: Manifest) -> App:
-        """Register an app, or give the one of this name its new manifest; ids and tokens stay the same."""
-        known = next((app for app in self.apps.values() if app.manifest.name == manifest.name), None)
+    def install(self, registered: App, *, join: bool = True) -> App:
+        """Put an app into the team, or update the one that is there; its bot's id and token stay the same.
+
+        With `join` the bot is a member of the usual channels at once.
+        """
+        manifest = registered.manifest
+        known = self.apps.get(registered.app_id)
         if known is not None:
             known.manifest = manifest
             self.save_app(known)
             user = self.users[known.bot_user_id]
             self.save_user({**user, "real_name": manifest.bot_name, "display_name": manifest.bot_name})
             return known
-        app_id = new_id("A")
-        number = secrets.randbelow(10**12)
-        app = App(
-            app_id=app_id,
+        before = next((u["id"] for u in self.users.values() if u.get("app_id") == registered.app_id), None)
+        app = registered.installed(
             bot_id=new_id("B"),
-            bot_user_id=new_id("U"),
-            bot_token=f"xoxb-{number:012d}-{secrets.token_hex(12)}",
-            app_token=f"xapp-1-{app_id}-{number:012d}-{secrets.token_hex(16)}",
-            signing_secret=secrets.token_hex(16),
-            verification_token=secrets.token_hex(12),
-            manifest=manifest,
+            bot_user_id=before or new_id("U"),
+            bot_token=f"xoxb-{secrets.randbelow(10**12):012d}-{secrets.token_hex(12)}",
         )
         handle = re.sub(r"[^a-z0-9_.-]+", "-", manifest.bot_name.lower()).strip("-") or "app"
         self.save_user(
@@ -230,19 +257,31 @@ class State:
                 "Etc/UTC",
                 color=_COLORS[(len(self.users)) % len(_COLORS)],
                 is_bot=True,
-                app_id=app_id,
+                app_id=app.app_id,
             )
         )
         self.save_app(app)
-        for channel_id in ("C0DEPLOYS01", "C0GENERAL01", "G0RELEASE01"):
-            channel = self.channels.get(channel_id)
-            if channel is not None:
+        for channel in tuple(self.channels.values()) if join else ():
+            if channel["name"] in _JOINED and not channel["is_im"]:
                 channel["members"].append(app.bot_user_id)
                 self.save_channel(channel)
         for user in tuple(self.users.values()):
             if not user["is_bot"]:
                 self.direct(user["id"], app.bot_user_id)
         return app
+
+    def uninstall(self, app: App) -> None:
+        """Take an app out of the team: its bot leaves every channel; what it wrote stays."""
+        self.apps.pop(app.app_id, None)
+        self.store.put("app", app.app_id, None)
+        for view_id in [key for key, view in self.views.items() if view["app_id"] == app.app_id]:
+            del self.views[view_id]
+        for home in [key for key in self.homes if key[0] == app.app_id]:
+            del self.homes[home]
+        for channel in tuple(self.channels.values()):
+            if app.bot_user_id in channel["members"] and not channel["is_im"]:
+                channel["members"].remove(app.bot_user_id)
+                self.save_channel(channel)
 
     # Looking things up
 

@@ -15,8 +15,20 @@ Direction = Literal["bot→slack", "slack→bot"]
 #: How many entries are kept.
 RING_SIZE = 2_000
 
-_TOKEN = re.compile(r"\bx(oxb|oxp|app)-[A-Za-z0-9-]+")
-_SECRET_KEYS = frozenset({"token", "app_token", "bot_token", "signing_secret", "authorization"})
+_TOKEN = re.compile(r"\bx(oxb|oxp|oxe|app)[-.][\w.-]+")
+_SECRET_KEYS = frozenset(
+    {
+        "access_token",
+        "app_token",
+        "authorization",
+        "bot_token",
+        "client_secret",
+        "code",
+        "refresh_token",
+        "signing_secret",
+        "token",
+    }
+)
 
 
 def redact(value: Any) -> Any:

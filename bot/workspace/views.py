@@ -8,8 +8,8 @@ import secrets
 from typing import Any
 
 from bot.workspace.base import Base
+from bot.workspace.ids import new_id
 from bot.workspace.manifest import App
-from bot.workspace.state import new_id
 
 Json = dict[str, Any]
 

@@ -6,8 +6,11 @@ A method is a function marked with `@method`; the family modules (`api_*.py`) ho
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import inspect
 import json
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -169,18 +172,19 @@ class WebApi:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One call, with whatever faults are switched on for it."""
-        base = self._parts.base
         name = request.match_info["method"]
-        began = base.clock.monotonic()
         args = await self._arguments(request)
         token = _token(request, args)
+        parts = self._parts.base.network.team_of(token) or self._parts
+        base = parts.base
+        began = base.clock.monotonic()
         fault = base.faults.take("api", name)
         mode = fault.get("mode") if fault is not None else ""
         notes: list[str] = [f"fault: {mode}"] if mode else []
         if fault is not None and mode in ("ratelimited", "status", "drop", "error"):
             answer = _fault_answer(fault)
         else:
-            answer = await self._answer(name, token, args, notes)
+            answer = await self._answer(parts, name, token, args, notes)
             await base.store.commit()
         base.traffic.record(
             direction="bot→slack",
@@ -201,22 +205,22 @@ class WebApi:
             return web.Response()
         return answer.response()
 
-    async def _answer(self, name: str, token: str, args: Json, notes: list[str]) -> _Answer:
+    async def _answer(self, parts: Parts, name: str, token: str, args: Json, notes: list[str]) -> _Answer:
         declared = self._methods.get(name)
         if declared is None:
             return _Answer(200, {"ok": False, "error": "unknown_method", "req_method": name})
         headers = {"x-accepted-oauth-scopes": ",".join(declared.scopes)} if declared.scopes else {}
         try:
-            app = self._authenticate(declared, token)
+            app = self._authenticate(parts, declared, token)
             if app is not None:
                 headers["x-oauth-scopes"] = ",".join(sorted(app.scopes))
                 channel = str(args.get("channel") or "") if declared.per_channel else ""
-                wait = self._parts.base.limits.call(app.app_id, name, declared.per_minute, channel=channel)
+                wait = parts.base.limits.call(app.app_id, name, declared.per_minute, channel=channel)
                 if wait:
                     return _Answer(
                         429, {"ok": False, "error": "ratelimited"}, {**headers, "Retry-After": str(wait)}
                     )
-            call = Call(parts=self._parts, caller=app, method=name, args=args, notes=notes)
+            call = Call(parts=parts, caller=app, method=name, args=args, notes=notes)
             if declared.token == "bot":
                 call.need_scope(*declared.scopes)
             body = {"ok": True, **await declared.handler(call)}
@@ -229,17 +233,28 @@ class WebApi:
             metadata["warnings"] = call.warnings
         return _Answer(200, body, headers)
 
-    def _authenticate(self, declared: Method, token: str) -> App | None:
+    @staticmethod
+    def _authenticate(parts: Parts, declared: Method, token: str) -> App | None:
+        network = parts.base.network
         if declared.token == "none":
             return None
         if not token:
             raise ApiError("not_authed")
-        for app in self._parts.base.state.apps.values():
-            if token in (app.bot_token, app.app_token):
-                if token in app.revoked:
-                    raise ApiError("token_revoked")
-                wanted = app.app_token if declared.token == "app" else app.bot_token
-                if token != wanted:
+        if token in network.dead:
+            raise ApiError(network.dead[token])
+        installed = [app for team in network.teams for app in team.base.state.apps.values()]
+        if any(token in app.revoked for app in installed):
+            raise ApiError("token_revoked")
+        for app in parts.base.state.apps.values():
+            if token == app.bot_token or token in app.expiring:
+                if app.expiring.get(token, math.inf) <= parts.base.clock.now():
+                    raise ApiError("token_expired")
+                if declared.token == "app":
+                    raise ApiError("not_allowed_token_type")
+                return app
+        for app in network.apps.values():
+            if token == app.app_token:
+                if declared.token != "app":
                     raise ApiError("not_allowed_token_type")
                 return app
         raise ApiError("invalid_auth")
@@ -257,7 +272,7 @@ class WebApi:
                     args.update(body)
             else:
                 args.update({k: v for k, v in (await request.post()).items() if isinstance(v, str)})
-        return args
+        return {**args, **_basic(request)}
 
 
 @dataclass(frozen=True)
@@ -279,6 +294,18 @@ def _fault_answer(fault: Fault) -> _Answer:
         status = int(fault.get("status", 503))
         return _Answer(status, {"ok": False, "error": "service_unavailable"})
     return _Answer(200, {"ok": False, "error": str(fault.get("error", "internal_error"))})
+
+
+def _basic(request: web.Request) -> Json:
+    """The app's own credentials, where they come as HTTP Basic (Slack docs: oauth.v2.access)."""
+    header = request.headers.get("Authorization", "")
+    if not header.startswith("Basic "):
+        return {}
+    try:
+        client_id, _, secret = base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return {}
+    return {"client_id": client_id, "client_secret": secret}
 
 
 def _token(request: web.Request, args: Json) -> str:

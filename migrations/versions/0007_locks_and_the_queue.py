@@ -62,6 +62,7 @@ def upgrade() -> None:
         "pings",
         sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("uid", sa.String(32), nullable=False),
+        sa.Column("team", sa.String(32), nullable=False),
         sa.Column("user", sa.String(32), nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
         sa.Column("about", sa.Integer(), nullable=False),

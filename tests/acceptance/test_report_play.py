@@ -19,7 +19,8 @@ from tests.acceptance.browser import House, Player, launch
 from tests.makers import BEN, ScriptedWatching
 from tests.stage import Stage, running_bot
 
-#: In a checklist's item, a reason and an alert: none of it may become an element.
+FILES = re.compile("^Full report")
+#: In an alert: none of it may become an element.
 EVIL = "<script>alert(1)</script><img src=http://127.0.0.1:9/x onerror=alert(2)>"
 
 
@@ -99,7 +100,7 @@ async def test_the_end_brings_the_report_with_its_picture_and_the_page(
         await player.sees("1 alert, never acknowledged", where=said)
         picture = said.locator("img.bk-image")
         await expect(picture).to_have_count(1, timeout=30_000)
-        await said.get_by_role("button").last.scroll_into_view_if_needed()
+        await said.get_by_role("button", name=FILES).last.scroll_into_view_if_needed()
         await expect(picture).to_be_visible(timeout=30_000)
         alt = await picture.get_attribute("alt")
         assert alt is not None
@@ -107,7 +108,7 @@ async def test_the_end_brings_the_report_with_its_picture_and_the_page(
         await player.page.wait_for_function(
             "[...document.querySelectorAll('img.bk-image')].every(i => i.naturalWidth === 1800)"
         )
-        await said.get_by_role("button").last.scroll_into_view_if_needed()
+        await said.get_by_role("button", name=FILES).last.scroll_into_view_if_needed()
         await player.looks(str(pictures / f"{name}.png"))
     assert await ben.thread.locator("article", has_text="finished storefront").count() == 1
 

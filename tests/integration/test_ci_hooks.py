@@ -13,7 +13,7 @@ import pytest
 from bot.domain.ci_requests import ci_request
 from bot.domain.conduct import Allowed, Conduct, Gate, Hold, Permission
 from bot.domain.deployment import fold
-from bot.domain.errors import GateClosed, NotPermitted
+from bot.domain.errors import GateClosed, NotPermitted, WrongWorkspace
 from bot.domain.events import CI
 from bot.services.ci import CiDesk, Lead
 from bot.services.github import GitHubDesk
@@ -46,6 +46,12 @@ class Workspace:
         #: Set while Slack takes its time; set it to go on.
         self.gate: asyncio.Event | None = None
         self.asked = asyncio.Event()
+
+    async def premises(self, team: str) -> Workspace:
+        """The only one."""
+        if team not in ("", TEAM):
+            raise WrongWorkspace(team)
+        return self
 
     async def lead(self, user: str) -> Lead | None:
         """Ana, in Madrid."""

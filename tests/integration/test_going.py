@@ -45,7 +45,11 @@ WHO = {"team": TEAM}
 
 
 async def keys_of(ports: Ports, deployment_id: int) -> list[str]:
-    return [post.key for post in await posts_of(ports, deployment_id) if post.kind in ("notice", "override")]
+    return [
+        post.key
+        for post in await posts_of(ports, deployment_id)
+        if post.kind in ("notice", "override", "report")
+    ]
 
 
 async def adds_up(ports: Ports) -> None:

@@ -97,7 +97,7 @@ def ports(database: Database, told: Destinations, clock: ManualClock) -> Ports:
     return made
 
 
-def link(channel: str, ts: str | None) -> str | None:
+async def link(team: str, channel: str, ts: str | None) -> str | None:
     return None if ts is None else f"https://local.slack.com/archives/{channel}/p{ts.replace('.', '')}"
 
 

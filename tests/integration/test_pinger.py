@@ -13,6 +13,7 @@ from bot.services import queueing
 from bot.services.ports import Ports
 from bot.slack.gateway import Gateway, web_client
 from bot.slack.pinger import Pinger
+from bot.slack.teams import OneTeam
 from bot.storage import pings, queue
 from bot.storage.database import Database
 from tests.makers import BEN, CHANNEL, TEAM, ManualClock, make_ports
@@ -40,7 +41,7 @@ async def replicas(database_url: str, database: Database) -> AsyncIterator[tuple
 
 
 def pinger(ports: Ports, gateway: Gateway) -> Pinger:
-    return Pinger(database=ports.database, clock=ports.clock, gateway=gateway)
+    return Pinger(database=ports.database, clock=ports.clock, teams=OneTeam(gateway))
 
 
 async def ben_has_a_turn(ports: Ports) -> None:

@@ -146,7 +146,7 @@ def _menu(deployment: Deployment) -> Block:
     choices = [("open", "What is open")]
     if deployment.go is not None:
         choices.append(("no_go", "Take Go back…"))
-    choices.append(("lead", "Hand the lead over…"))
+    choices += [("lead", "Hand the lead over…"), ("report", "Report")]
     return {
         "type": "overflow",
         "action_id": Action.CARD_MENU.value,

@@ -89,6 +89,10 @@ function handle(frame) {
       if (!store.apps.some((app) => app.app_id === frame.app.app_id)) store.apps.push(frame.app);
       changed("apps");
       break;
+    case "app_gone":
+      store.apps = store.apps.filter((app) => app.app_id !== frame.app_id);
+      changed("apps");
+      break;
     case "clock": setClock(frame.now); break;
     case "traffic": for (const listener of onTraffic) listener(frame.entry); break;
     default: break;
