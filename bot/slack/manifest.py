@@ -86,7 +86,9 @@ def manifest(
         slash["url"] = endpoint
         events["request_url"] = endpoint
         interactivity["request_url"] = endpoint
-    oauth: dict[str, Any] = {"scopes": {"bot": list(SCOPES)}}
+    # An optional scope is one of the app's that may be refused (Slack docs: optional scopes).
+    scopes = {"bot": [*SCOPES, *OPTIONAL_SCOPES], "bot_optional": list(OPTIONAL_SCOPES)}
+    oauth: dict[str, Any] = {"scopes": scopes}
     if install_url is not None:
         oauth["redirect_urls"] = [f"{install_url.rstrip('/')}/slack/oauth_redirect"]
     return {
