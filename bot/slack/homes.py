@@ -120,14 +120,16 @@ class Homes:
         if self._task is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self._under_way:
-            _, late = await asyncio.wait(self._under_way.values(), timeout=within)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-        with contextlib.suppress(DeploybotError):
-            async with self._ports.database.write() as tx:
-                await homes.release(tx, owner=self._owner)
+        if not self._under_way:
+            return
+        _, late = await asyncio.wait(self._under_way.values(), timeout=within)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            with contextlib.suppress(DeploybotError):
+                async with self._ports.database.write() as tx:
+                    await homes.release(tx, owner=self._owner)
 
     async def _run(self) -> None:
         while not self._stopping:

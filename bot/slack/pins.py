@@ -49,6 +49,8 @@ class Pins:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._said: set[str] = set()
+        #: Whether a card may be claimed by this process.
+        self._holds = False
         #: When Slack was asked last, in seconds of the monotonic clock.
         self._last = -PAUSE_S
 
@@ -71,9 +73,10 @@ class Pins:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        with contextlib.suppress(DeploybotError):
-            async with self._database.write() as tx:
-                await pins.release(tx, owner=self._owner)
+        if self._holds:
+            with contextlib.suppress(DeploybotError):
+                async with self._database.write() as tx:
+                    await pins.release(tx, owner=self._owner)
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -98,9 +101,11 @@ class Pins:
         busy = False
         for pin in due:
             await asyncio.sleep(max(0.0, self._last + PAUSE_S - time.monotonic()))
+            self._holds = True
             if await self._claim(pin):
                 busy, self._last = True, time.monotonic()
                 await self._do(pin)
+            self._holds = False
         return busy
 
     async def _claim(self, pin: Pin) -> bool:
