@@ -29,7 +29,7 @@ bench: $(VENV)/.development
 
 screenshots: $(VENV)/.development
 	@.ci/install-servers
-	DEPLOYBOT_SCREENSHOTS=tests/acceptance/pictures $(BIN)/python -m pytest tests/acceptance -k "tour or really_there"
+	DEPLOYBOT_SCREENSHOTS=tests/acceptance/pictures $(BIN)/python -m pytest tests/acceptance -k "tour or really_there or gates or home_play or install or queue or report_play"
 
 $(VENV)/bin/uv:
 	@.ci/install-python $(VENV)
