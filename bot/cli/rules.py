@@ -20,7 +20,7 @@ def told(conduct: Conduct) -> dict[str, Any]:
 def show(conduct: Conduct) -> None:
     """Print the rules; nothing where everything is open to everybody."""
     lines = [
-        f"🚧 {gate.title}: {', '.join(_HOLDS[hold] for hold in sorted(gate.holds))} wait for it"
+        f"🚧 {gate.title}: before {', '.join(_HOLDS[hold] for hold in sorted(gate.holds))}"
         for gate in conduct.gates
     ]
     if conduct.optional:
