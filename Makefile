@@ -12,7 +12,7 @@ run: $(VENV)/.runtime
 
 test: lint
 	@.ci/install-servers
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.development
 	$(BIN)/ruff check .

@@ -146,7 +146,7 @@ def _of_deployment(fact: Fact, scene: Scene) -> str:
             left = len(data.get("open_items", ()))
             return f"gave Go{f', {_items(left)} open' if left else ''}{_overriding(data, scene)}"
         case "deployment.no_go":
-            return f"said No Go{_because(data)}"
+            return f"said No-go{_because(data)}"
         case "deployment.finished":
             left = len(data.get("open_items", ()))
             return f"finished it{f', {_items(left)} open' if left else ''}{_overriding(data, scene)}"

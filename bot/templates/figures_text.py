@@ -17,7 +17,7 @@ def in_words(figures: Figures) -> str:
     where = f"{f.service or 'all services'}, {f.environment or 'all environments'}"
     lines = [f"The last {f.days} days of {where}:"]
     if not f.deployments:
-        lines.append(f"No deployment was live in this time.{_left_out(f)}")
+        lines.append(f"No deployment was live in this time{_left_out(f)}")
         return "\n".join(lines)
     times = "deployment" if f.deployments == 1 else "deployments"
     lines.append(f"• Deployment frequency: {f.a_week:.1f} a week ({f.deployments} {times}){_left_out(f)}")
@@ -61,7 +61,7 @@ def in_words(figures: Figures) -> str:
 def _left_out(f: Figures) -> str:
     parts = [f"{f.called_off} called off before they were live"] if f.called_off else []
     parts += [f"{f.under_way} not live yet"] if f.under_way else []
-    return f". Not counted: {', '.join(parts)}." if parts else ""
+    return f". Not counted: {', '.join(parts)}." if parts else "."
 
 
 def _few(n: int) -> str:

@@ -137,7 +137,8 @@ def summary(deployment: Deployment) -> str:
     if run is not None:
         total = len(run.positions)
         return f"Checks: {run.finished} of {total} done{f'; {counted}' if counted else ''}"
-    return f"Checks: {counted or f'{len(bound)} items can be checked'}"
+    possible = "1 item can be checked" if len(bound) == 1 else f"{len(bound)} items can be checked"
+    return f"Checks: {counted or possible}"
 
 
 def in_words(counted: Mapping[str, int]) -> str:

@@ -45,7 +45,7 @@ def test_every_event_has_its_line_and_none_is_told_by_the_words_of_its_kind_that
         ("item.assigned", "assigned “Step 1.1” to Ben"),
         ("item.note_removed", "removed a note from “Step 1.1”: wrong one"),
         ("lead.handed_over", "handed the lead over from Ana to Ben"),
-        ("deployment.no_go", "said No Go: too many are open"),
+        ("deployment.no_go", "said No-go: too many are open"),
         ("override.requested", "asked to give Go with 1 item open: the fix cannot wait"),
         ("override.confirmed", "confirmed the override to give Go"),
         (
