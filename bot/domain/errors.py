@@ -270,6 +270,15 @@ def _open_items(gates: tuple[tuple[str, tuple[str, ...]], ...], named: int) -> s
     return " ".join(said)
 
 
+class BehindGate(DeploybotError):
+    """An item that has to wait for a gate before it."""
+
+    def __init__(self, item: str, gate: str) -> None:
+        super().__init__(
+            f"Not ticked: “{item}”, because “{gate}” comes first and has required items that are open."
+        )
+
+
 class FourEyes(DeploybotError):
     """Go by somebody who may not give it here."""
 

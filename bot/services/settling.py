@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain import checking as checks
 from bot.domain import reminding as domain
-from bot.domain.conduct import Permission
+from bot.domain.checklist import Item
+from bot.domain.conduct import Gate, Permission
 from bot.domain.deployment import Deployment, tick
 from bot.domain.errors import (
+    BehindGate,
     DeploymentClosed,
     NoSuchDeployment,
     NothingCalled,
@@ -139,12 +141,13 @@ async def done(
 ) -> Deployment:
     """Somebody did it: its open items are ticked as theirs.
 
-    Raises NotPermitted, GroupUnknown, ReminderSettled, NotTickable where a check says otherwise (what can
-    be ticked is), DeploymentClosed, NoSuchDeployment, StorageBusy, StorageFailed.
+    Raises NotPermitted, GroupUnknown, ReminderSettled, BehindGate, NotTickable where a check says otherwise
+    (what can be ticked is), DeploymentClosed, NoSuchDeployment, StorageBusy, StorageFailed.
     """
     found, _ = await find(ports, reminder_id, team=team)
     await permitting.require(ports, found, Permission.TICK, user=user)
     refused: list[str] = []
+    behind: list[tuple[Item, Gate]] = []
 
     async def settle(tx: AsyncConnection, state: Deployment, reminder: Reminder) -> Deployment:
         now = ports.clock.now()
@@ -152,11 +155,15 @@ async def done(
         outcome = tick(state, acts, user=user, at=now, drawn_seq=state.seq)
         after = await ports.deployments.append(tx, state, outcome.facts)
         await checking.redraw(tx, state, after, at=now)
-        left = [at for at in reminder.items if at not in after.ticks]
+        behind.extend(outcome.behind)
+        left = [at for at in reminder.items if at not in after.ticks and at not in after.care.waivers]
         refused.extend(after.boxes[at].text for at in left)
         return after if left else await _settle(ports, tx, after, reminder, to=State.DONE, user=user)
 
     state = await _with(ports, reminder_id, round_, settle, team=team, delivery=delivery)
+    if behind:
+        item, gate = behind[0]
+        raise BehindGate(item.text, gate.title)
     if refused:
         raise NotTickable(tuple(refused))
     return state

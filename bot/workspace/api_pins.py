@@ -10,7 +10,7 @@ from bot.workspace.web_api import ApiError, Call, method
 
 Json = dict[str, Any]
 
-#: Most pins of a channel (Slack help: Pin messages and bookmark links).
+#: Most pins of a channel. Not documented with the method: believed to be so, and strict here.
 MAX_PINS = 100
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from bot.domain.conduct import Allowed, Approval, Conduct, Gate, Hold, Permission
 from bot.domain.deployment import Deployment, Phase
 from bot.domain.errors import (
     AlreadyWaived,
+    BehindGate,
     DeploybotError,
     FourEyes,
     GateClosed,
@@ -19,11 +22,22 @@ from bot.domain.errors import (
     NotPermitted,
     SecondNameNeeded,
 )
-from bot.services import auditing, checking, ending, going, locking, rolling_back, tending
+from bot.services import (
+    auditing,
+    checking,
+    ending,
+    going,
+    locking,
+    rolling_back,
+    settling,
+    tending,
+)
 from bot.services.ports import Ports
+from bot.services.reminding import Reminders
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue, tick_items
 from bot.storage.database import Database
+from bot.storage.schema import reminders
 from tests.integration.test_checking import bound
 from tests.makers import (
     ANA,
@@ -32,6 +46,7 @@ from tests.makers import (
     CHANNEL,
     TEAM,
     ListedGroups,
+    ManualClock,
     ScriptedVerifier,
     make_click,
     make_ports,
@@ -178,6 +193,36 @@ async def test_an_override_of_the_end_ends_it(database: Database) -> None:
     assert state.phase is Phase.FINISHED
     assert "finished" in await keys_of(ports, deployment.id)
     await adds_up(ports)
+
+
+async def test_a_reminder_is_done_without_what_was_waived_and_not_past_a_gate(database: Database) -> None:
+    gate = Gate(title="Section 1", first=0, last=2, holds=frozenset({Hold.NEXT}))
+    ports = make_ports(database, rules=Conduct(gates=(gate,)))
+    deployment = await start(ports)
+    await tending.waive(ports, deployment.id, 1, reason="not here", user=ANA, delivery="w")
+
+    async def asked(words: str) -> int:
+        due = ports.clock.now() + timedelta(minutes=5)
+        await settling.add(ports, deployment.id, words=words, due_at=due, user=ANA, delivery=words)
+        clock = ports.clock
+        assert isinstance(clock, ManualClock)
+        clock.forward(minutes=6)
+        await Reminders(ports).look()
+        async with ports.database.read() as tx:
+            rows = await tx.execute(select(reminders.c.id).order_by(reminders.c.id.desc()))
+            return int(rows.scalars().first() or 0)
+
+    late = await asked("Box 2.1")
+    with pytest.raises(BehindGate, match="“Section 1” comes first"):
+        await settling.done(ports, late, 0, user=BEN, delivery="d1", **WHO)
+    soon = await asked("Boxes")
+    state = await ports_state(ports, deployment.id)
+    assert state.ticks == {}
+    await tick_items(ports, deployment.id, [0, 2], user=BEN, delivery="t")
+    await settling.done(ports, soon, 0, user=BEN, delivery="d2", **WHO)
+    state = await ports_state(ports, deployment.id)
+    assert 1 not in state.ticks
+    assert 7 in state.ticks
 
 
 async def test_two_waivers_at_once_leave_one_name(database: Database) -> None:
