@@ -249,7 +249,7 @@ class GateRule(_Strict):
     part: str = Field(description="The section or group: the first part, or first two, of its items' keys.")
     holds: list[Hold] = Field(
         default_factory=lambda: [Hold.GO],
-        description="What it keeps from happening: go, next (ticks of later items), finish.",
+        description="What it keeps from happening: go, next (people's ticks of later items), finish.",
         min_length=1,
     )
 

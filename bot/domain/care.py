@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from bot.domain.events import Event
+from bot.domain.events import BOT, Event
 
 _V = TypeVar("_V")
 
@@ -87,7 +87,7 @@ class Override:
     #: Who confirmed it and when; empty and None until then.
     second: str = ""
     confirmed_at: datetime | None = None
-    #: Who took it back before that; empty unless somebody did.
+    #: Who took it back before that, or `bot` where Go or No-go overtook it; empty unless somebody did.
     withdrawn_by: str = ""
 
     @property
@@ -107,6 +107,8 @@ class Care:
     overrides: tuple[Override, ...] = ()
     go_request: GoRequest | None = None
     no_go: NoGo | None = None
+    #: Who led it before handing it over.
+    led: tuple[str, ...] = ()
     #: What other systems said it belongs to: the data of each `deployment.linked`.
     links: tuple[Mapping[str, Any], ...] = ()
 
@@ -149,9 +151,11 @@ def care_after(care: Care, event: Event) -> Care:
         case "go.requested":
             return replace(care, go_request=GoRequest(group=data.get("group", ""), **made))
         case "deployment.no_go":
-            return replace(care, no_go=NoGo(reason=data["reason"], **made))
+            return _overtaken(replace(care, no_go=NoGo(reason=data["reason"], **made)), "go")
         case "deployment.go":
-            return replace(care, no_go=None, go_request=None)
+            return _overtaken(replace(care, no_go=None, go_request=None), "go")
+        case "lead.handed_over":
+            return replace(care, led=tuple(dict.fromkeys([*care.led, data["from"]])))
         case "override.requested":
             asked = Override(
                 seq=event.seq,
@@ -185,6 +189,14 @@ def _with(
     return {**rest, position: values} if values else rest
 
 
+def _overtaken(care: Care, what: str) -> Care:
+    """With what was asked for and not confirmed put away: it was asked for in another situation."""
+    overrides = tuple(
+        replace(one, withdrawn_by=BOT) if one.pending and one.what == what else one for one in care.overrides
+    )
+    return care if overrides == care.overrides else replace(care, overrides=overrides)
+
+
 def _settled(care: Care, seq: int, **changed: Any) -> Care:
     return replace(
         care, overrides=tuple(replace(one, **changed) if one.seq == seq else one for one in care.overrides)
@@ -207,6 +219,7 @@ def care_to_json(care: Care) -> dict[str, Any]:
         "overrides": [plain(one) for one in care.overrides],
         "go_request": plain(care.go_request) if care.go_request is not None else None,
         "no_go": plain(care.no_go) if care.no_go is not None else None,
+        "led": list(care.led),
         "links": [dict(link) for link in care.links],
     }
 
@@ -235,5 +248,6 @@ def care_from_json(data: Mapping[str, Any]) -> Care:
         overrides=tuple(override(one) for one in data["overrides"]),
         go_request=GoRequest(**instants(asked)) if asked else None,
         no_go=NoGo(**instants(no_go)) if no_go else None,
+        led=tuple(data.get("led", ())),
         links=tuple(data.get("links", ())),
     )

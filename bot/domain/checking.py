@@ -16,6 +16,7 @@ from bot.domain.checklist import Checklist, Item
 from bot.domain.deployment import REASON, Deployment, Tick, open_steps_before
 from bot.domain.errors import (
     AlreadyOverruled,
+    BehindGate,
     DeploymentClosed,
     EvidenceMoved,
     NoChecks,
@@ -270,11 +271,13 @@ def overruled(
     `seen` is the outcome they were shown: nobody overrules what they have not seen.
 
     Raises DeploymentClosed, OverruleReasonMissing, ReasonTooLong, NothingToOverrule, AlreadyOverruled,
-    EvidenceMoved.
+    EvidenceMoved, BehindGate.
     """
     if not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
     item = deployment.boxes[position]
+    if (gate := deployment.closed_gate(position)) is not None:
+        raise BehindGate(item.text, gate.title)
     if not deployment.wants_reason(position):
         raise NothingToOverrule(item.text)
     current, result = deployment.ticks.get(position), deployment.results[position]

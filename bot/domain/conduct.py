@@ -17,7 +17,7 @@ class Hold(StrEnum):
 
     #: Go.
     GO = "go"
-    #: Ticks of the items that stand after it.
+    #: People's ticks of the items that stand after it; what a machine verifies may come early.
     NEXT = "next"
     #: The end of the deployment as one that went through.
     FINISH = "finish"

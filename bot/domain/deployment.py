@@ -320,13 +320,20 @@ def tick(
     needs_reason: list[int] = []
     behind: list[tuple[Item, Gate]] = []
     seq = deployment.seq
+
+    def closed(position: int) -> Gate | None:
+        """Whether a gate is in the way, with what was ticked before in the same go."""
+        if not deployment.conduct.gates_before(position):
+            return None
+        return replace(deployment, ticks=dict(ticks)).closed_gate(position)
+
     for act in acts:
         seq += 1
         item, current = items[act.position], ticks.get(act.position)
         data: dict[str, Any] = {"item": item.key, "position": act.position}
         if not act.live or act.ticked == (current is not None):
             data["moot"] = True
-        elif act.ticked and (gate := deployment.closed_gate(act.position)) is not None:
+        elif act.ticked and (gate := closed(act.position)) is not None:
             data["moot"] = True
             data["gate"] = gate.title
             behind.append((item, gate))
@@ -508,7 +515,7 @@ def apply(state: Deployment, event: Event) -> Deployment:
         case "deployment.go":
             return replace(state, go=Go(by=fact.actor, at=fact.at, seq=event.seq))
         case "deployment.no_go":
-            return replace(state, go=None)
+            return replace(state, go=None, run=run_after(state.run, event))
         case "check.recorded":
             position = data["position"]
             result = result_of(data["result"], event.seq, before=state.results.get(position))

@@ -285,9 +285,16 @@ class FourEyes(DeploybotError):
     def __init__(self, *, group: str, is_lead: bool) -> None:
         self.group = group
         whom = f"somebody of <!subteam^{group}>" if group else "anybody else"
-        why = "You lead this deployment, and here" if is_lead else "Here"
+        why = "You lead this deployment, or did, and here" if is_lead else "Here"
         whom = whom.replace("anybody else", "anybody but the lead") if not is_lead else whom
         super().__init__(f"{why} Go takes a second pair of eyes: {whom} has to give it.")
+
+
+class GoGiven(DeploybotError):
+    """A second Go: the name of the first stays on it."""
+
+    def __init__(self) -> None:
+        super().__init__("Go was given already; the card says by whom.")
 
 
 class NoGoReasonMissing(DeploybotError):

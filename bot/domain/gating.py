@@ -43,14 +43,29 @@ def check_gates(deployment: Deployment, hold: Hold, *, obstacles: Sequence[str] 
         )
 
 
-def held(deployment: Deployment, hold: Hold, *, user: str, at: datetime) -> Fact | None:
-    """That items of a gate opened while the evidence was looked at again; None where none did."""
+def held(
+    deployment: Deployment, hold: Hold, *, user: str, at: datetime, obstacles: Sequence[str] = ()
+) -> Fact | None:
+    """That something came in the way while the evidence was looked at again; None where nothing did.
+
+    `user` is who gave Go, or finishes.
+    """
+    said = list(obstacles)
+    if hold is Hold.GO and deployment.conduct.approval is not None and _led(deployment, user):
+        said.append("Who gave Go leads the deployment, so somebody else has to give it.")
     if hold is Hold.FINISH and deployment.aftermath.rollback is not None:
+        left = []
+    else:
+        left = [item.key for _, items in deployment.held_up(hold) for item in items]
+    if not left and not said:
         return None
-    left = [item.key for _, items in deployment.held_up(hold) for item in items]
-    if not left:
-        return None
-    return Fact(kind="conclusion.held", actor=user, at=at, data={"what": hold.value, "open": left})
+    data = {"what": hold.value, "open": left, "obstacles": said}
+    return Fact(kind="conclusion.held", actor=user, at=at, data=data)
+
+
+def _led(deployment: Deployment, user: str) -> bool:
+    """Whether somebody leads it, or led it before handing it over."""
+    return user == deployment.lead or user in deployment.care.led
 
 
 def check_eyes(deployment: Deployment, *, user: str, members: frozenset[str] | None) -> None:
@@ -61,8 +76,9 @@ def check_eyes(deployment: Deployment, *, user: str, members: frozenset[str] | N
     approval = deployment.conduct.approval
     if approval is None:
         return
-    if user == deployment.lead or (members is not None and user not in members):
-        raise FourEyes(group=approval.group, is_lead=user == deployment.lead)
+    led = _led(deployment, user)
+    if led or (members is not None and user not in members):
+        raise FourEyes(group=approval.group, is_lead=led)
 
 
 def go_requested(deployment: Deployment, *, user: str, at: datetime) -> Fact:

@@ -189,7 +189,9 @@ def _of_conclusion(fact: Fact, scene: Scene) -> str:
         return ""
     left = len(fact.data["open"])
     what = "finish" if fact.data["what"] == "finish" else "give Go"
-    return f"could not {what}: {_items(left)} of a gate opened while the evidence was looked at"
+    said = list(map(str, fact.data.get("obstacles", ())))
+    opened = f"{_items(left)} of a gate opened while the evidence was looked at"
+    return f"could not {what}: {' '.join([*([opened] if left else []), *said])}"
 
 
 def _of_lead(fact: Fact, scene: Scene) -> str:

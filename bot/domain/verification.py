@@ -145,6 +145,9 @@ def run_after(run: Run | None, event: Event) -> Run | None:
             return replace(run, unticked=run.unticked | {data["position"]})
         case "item.ticked" | "item.overruled" if run is not None:
             return replace(run, unticked=run.unticked - {data["position"]})
+        case "deployment.no_go" if run is not None:
+            # Whatever it was to lead to: somebody said No-go meanwhile.
+            return replace(run, purpose=Purpose.ASKED, asked=True, go_by="")
         case "check.recorded":
             return replace(run, pending=run.pending - {data["position"]}) if run is not None else None
         case "checks.ended" | "checks.cancelled":

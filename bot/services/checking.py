@@ -137,23 +137,34 @@ async def conclude(
 
 
 def concluding(
-    state: Deployment, purpose: Purpose, *, user: str, at: datetime, reopened: bool = False, go_by: str = ""
+    state: Deployment,
+    purpose: Purpose,
+    *,
+    user: str,
+    at: datetime,
+    reopened: bool = False,
+    go_by: str = "",
+    obstacles: Sequence[str] = (),
 ) -> list[Fact]:
     """The facts that conclude: what has expired reopens; where nothing reopened, it is Go or finished.
 
-    `go_by` is who gave Go where somebody else finishes with the same look at the evidence.
+    `go_by` is who gave Go where somebody else finishes with the same look at the evidence; `obstacles` keep
+    from Go besides gates. What came in the way meanwhile holds Go, or the end, back.
     """
     expired = checking.expire(state, at=at)
     if expired or reopened:
         return list(expired)
-    for hold, by in ((Hold.GO, go_by), (Hold(purpose.value), user)):
-        held = gating.held(state, hold, user=by, at=at) if by else None
-        if held is not None:
-            return [held]
+    facts: list[Fact] = []
+    giver = user if purpose is Purpose.GO else go_by
+    if giver:
+        held = gating.held(state, Hold.GO, user=giver, at=at, obstacles=obstacles)
+        facts.append(held or checking.gone(state, user=giver, at=at))
     if purpose is Purpose.GO:
-        return [checking.gone(state, user=user, at=at)]
-    given = [checking.gone(state, user=go_by, at=at)] if go_by else []
-    return [*given, finished(state, user=user, at=at)]
+        return facts
+    gone = any(fact.kind == "deployment.go" for fact in facts)
+    missing = () if gone else gating.go_missing(state)
+    held = gating.held(state, Hold.FINISH, user=user, at=at, obstacles=missing)
+    return [*facts, held or finished(state, user=user, at=at)]
 
 
 async def all_evidence(ports: Ports, state: Deployment, positions: Sequence[int]) -> dict[int, ItemResult]:
@@ -210,6 +221,8 @@ async def redraw(tx: AsyncConnection, before: Deployment, after: Deployment, *, 
     """Ask for the card to be drawn again, and those sections that look different now."""
     changed = checking.touched(before, after)
     only = None if changed is None else await posts.holding(tx, after.id, changed)
+    if only is not None and before.care.overrides != after.care.overrides:
+        only |= {post.id for post in await posts.of_kind(tx, after.id, "override")}
     settled = changed is None or (before.run is not None and after.run is None)
     await posts.want(tx, deployment_id=after.id, at=at, only=only, settled=settled)
 
@@ -254,20 +267,23 @@ async def add_conclusion(
 ) -> None:
     """Own the message that says it is Go or finished, or what reopened instead."""
     facts = list(facts)
-    if not after.phase.open:
-        await _add(tx, after, PlannedPost(kind="report", key=after.phase), at)
-    elif after.go is not None and any(fact.kind == "deployment.go" for fact in facts):
-        second = next((one.second for one in after.care.confirmed if one.confirmed_at == after.go.at), "")
-        content = {"by": after.go.by, "open": len(after.open_items), "second": second}
+    if any(fact.kind == "deployment.go" for fact in facts) and after.go is not None:
         asked = [
             one.id for one in await posts.of_kind(tx, after.id, "notice") if one.key.startswith("go_asked")
         ]
         await posts.want(tx, deployment_id=after.id, at=at, only=asked, settled=True, card=False)
+    if not after.phase.open:
+        await _add(tx, after, PlannedPost(kind="report", key=after.phase), at)
+        return
+    if any(fact.kind == "deployment.go" for fact in facts) and after.go is not None:
+        second = next((one.second for one in after.care.confirmed if one.confirmed_at == after.go.at), "")
+        content = {"by": after.go.by, "open": len(after.open_items), "second": second}
         await _add(tx, after, PlannedPost(kind="notice", key=f"go-{after.seq}", content=content), at)
-    elif held := next((fact for fact in facts if fact.kind == "conclusion.held"), None):
-        content = {"purpose": purpose.value, "open": held.data["open"], "by": held.actor}
-        await _add(tx, after, PlannedPost(kind="notice", key=f"held-{after.seq}", content=content), at)
-    else:
+    for held in (fact for fact in facts if fact.kind == "conclusion.held"):
+        content = {**held.data, "purpose": held.data["what"], "by": held.actor}
+        key = f"held-{after.seq}-{held.data['what']}"
+        await _add(tx, after, PlannedPost(kind="notice", key=key, content=content), at)
+    if all(fact.kind not in ("deployment.go", "conclusion.held") for fact in facts):
         reopened = [
             [fact.data["position"], fact.data["why"]]
             for fact in facts

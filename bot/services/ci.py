@@ -14,6 +14,7 @@ from bot.domain import ci
 from bot.domain.checklist import Checklist
 from bot.domain.ci import CiState, LinkKind
 from bot.domain.ci_requests import CiAction, CiRequest
+from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment, tick
 from bot.domain.errors import (
     AnotherVersion,
@@ -30,7 +31,7 @@ from bot.domain.routing import DEFAULT_CHECKLIST
 from bot.domain.ticking import Act
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source
-from bot.services import alerting, checking, ending, finding, starting
+from bot.services import alerting, checking, ending, finding, permitting, starting
 from bot.services.ports import Ports
 from bot.services.rolling_back import note_progress
 from bot.services.starting import StartRequest
@@ -114,6 +115,10 @@ class CiDesk:
         if request.action is CiAction.START:
             return await self._start(request, premises, delivery)
         state = await self._meant(request, premises.team)
+        if request.tick:
+            await permitting.require(self._ports, state, Permission.TICK, user=CI)
+        if request.action is not CiAction.UPDATE:
+            await permitting.require(self._ports, state, Permission.END, user=CI)
         if request.version and request.version != state.target.version:
             raise AnotherVersion(name=state.name, version=state.target.version, asked=request.version)
         _refuse_unknown_items(state.checklist, request.tick)
@@ -175,6 +180,11 @@ class CiDesk:
         _refuse_unknown_items(
             self._ports.library.fill(self._ports.library.load(name), variables), request.tick
         )
+        if request.tick:
+            rules = await self._ports.rulebook.conduct(name, **variables)
+            await permitting.require_in(
+                self._ports, rules, Permission.TICK, user=CI, team=premises.team, channel=channel
+            )
         state = await starting.start(
             self._ports,
             StartRequest(

@@ -11,9 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.domain import gating
 from bot.domain.conduct import Hold, Permission
 from bot.domain.deployment import Deployment
-from bot.domain.errors import FourEyes
+from bot.domain.errors import FourEyes, GoGiven
 from bot.domain.events import Fact
-from bot.domain.locks import Obstacle
 from bot.domain.post import PlannedPost
 from bot.domain.verification import Purpose
 from bot.services import checking, finding, locking, permitting
@@ -33,8 +32,8 @@ class Gone:
 async def give_go(ports: Ports, deployment_id: int, *, user: str, team: str, delivery: str) -> Gone:
     """Give Go once the evidence has been looked at again; where that takes somebody else, ask for theirs.
 
-    Raises NoSuchDeployment, DeploymentClosed, NotPermitted, GateClosed, FourEyes where they were asked
-    already, GroupUnknown, StorageBusy, StorageFailed.
+    Raises NoSuchDeployment, DeploymentClosed, NotPermitted, GoGiven, GateClosed, FourEyes where they were
+    asked already, GroupUnknown, StorageBusy, StorageFailed.
     """
     state = await finding.get(ports, deployment_id, team=team)
     await permitting.require(ports, state, Permission.APPROVE, user=user)
@@ -42,6 +41,8 @@ async def give_go(ports: Ports, deployment_id: int, *, user: str, team: str, del
     obstacles = await _obstacles(ports, state, Hold.GO)
 
     def allowed(state: Deployment) -> None:
+        if state.go is not None:
+            raise GoGiven
         gating.check_gates(state, Hold.GO, obstacles=obstacles)
         gating.check_eyes(state, user=user, members=members)
 
@@ -160,13 +161,7 @@ async def _obstacles(ports: Ports, state: Deployment, hold: Hold) -> tuple[str, 
     """What is in the way besides gates, each as a sentence."""
     if hold is Hold.FINISH:
         return gating.go_missing(state)
-    found = await locking.obstacles(ports, state, at=ports.clock.now())
-    return tuple(_sentence(one) for one in found)
-
-
-def _sentence(obstacle: Obstacle) -> str:
-    until = f", until {obstacle.until:%d %b %H:%M} UTC" if obstacle.until is not None else ""
-    return f"{obstacle.said.rstrip('.')}{until}."
+    return await locking.in_the_way(ports, state, at=ports.clock.now())
 
 
 async def _redraw_override(ports: Ports, tx: AsyncConnection, after: Deployment, seq: int) -> None:

@@ -167,6 +167,15 @@ async def obstacles(ports: Ports, state: Deployment, *, at: datetime) -> tuple[O
     return (*found, *([freeze.obstacle] if freeze is not None else []))
 
 
+async def in_the_way(ports: Ports, state: Deployment, *, at: datetime) -> tuple[str, ...]:
+    """The obstacles, each as a sentence. Raises as `obstacles`."""
+    said = []
+    for one in await obstacles(ports, state, at=at):
+        until = f", until {one.until:%d %b %H:%M} UTC" if one.until is not None else ""
+        said.append(f"{one.said.rstrip('.')}{until}.")
+    return tuple(said)
+
+
 async def release_expired(ports: Ports) -> None:
     """Lift the locks whose time is over. Raises StorageBusy, StorageFailed."""
     now = ports.clock.now()

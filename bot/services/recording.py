@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +17,7 @@ from bot.domain.deployment import Deployment, extend
 from bot.domain.errors import DeploybotError
 from bot.domain.events import BOT, Event, Fact
 from bot.domain.verification import Purpose
+from bot.services import locking
 from bot.services.checking import add_conclusion, add_run_notice, concluding, redraw, withdrawn_since
 from bot.services.ports import Ports
 from bot.services.rolling_back import note_progress
@@ -101,6 +102,7 @@ async def record(
     ports: Ports, deployment_id: int, batch: Mapping[int, ItemResult], *, run_seq: int | None = None
 ) -> None:
     """Write results of a run, the ticks they give and take, and its end when they were the last."""
+    obstacles = await _obstacles(ports, deployment_id, batch)
     async with ports.database.write() as tx:
         before = await ports.deployments.get(tx, deployment_id, locked=True)
         if before is None or before.run is None:
@@ -113,13 +115,27 @@ async def record(
             added.extend(events)
         await ports.deployments.store(tx, before, state, added)
         if state.run is not None and not state.run.pending:
-            state = await _end(ports, tx, state, now)
+            state = await _end(ports, tx, state, now, obstacles)
         await redraw(tx, before, state, at=now)
         await note_progress(tx, before, state, at=now)
     ports.bell.ring()
 
 
-async def _end(ports: Ports, tx: AsyncConnection, state: Deployment, now: datetime) -> Deployment:
+async def _obstacles(ports: Ports, deployment_id: int, batch: Mapping[int, ItemResult]) -> tuple[str, ...]:
+    """What keeps from Go besides gates, where these results may be the last before it."""
+    async with ports.database.read() as tx:
+        state = await ports.deployments.get(tx, deployment_id)
+    run = state.run if state is not None else None
+    if state is None or run is None or run.pending - batch.keys():
+        return ()
+    if run.purpose is not Purpose.GO and not run.go_by:
+        return ()
+    return await locking.in_the_way(ports, state, at=ports.clock.now())
+
+
+async def _end(
+    ports: Ports, tx: AsyncConnection, state: Deployment, now: datetime, obstacles: Sequence[str]
+) -> Deployment:
     run = state.run
     assert run is not None
     end = checking.ended(state, at=now)
@@ -148,6 +164,7 @@ async def _end(ports: Ports, tx: AsyncConnection, state: Deployment, now: dateti
         at=now,
         reopened=bool(reopened or contradicted),
         go_by=run.go_by,
+        obstacles=obstacles,
     )
     after = await ports.deployments.append(tx, after, facts)
     await add_conclusion(tx, after, run.purpose, [*reopened, *contradicted, *facts], at=now)

@@ -95,8 +95,11 @@ async def schedule_review(
 ) -> Deployment:
     """Remind of the review at this time; its item is ticked as the person's, or by its check if it has one.
 
-    Raises NoSuchDeployment, DeploymentClosed, WhenOutOfRange, StorageBusy, StorageFailed.
+    Raises NoSuchDeployment, DeploymentClosed, WhenOutOfRange, NotPermitted, GroupUnknown, StorageBusy,
+    StorageFailed; BehindGate where the time stands and the item has to wait.
     """
+    await permitting.require_for(ports, deployment_id, Permission.TICK, user=user)
+    behind: list[tuple[Item, Gate]] = []
     async with ports.database.write() as tx:
         state = await _opened(ports, tx, deployment_id)
         seen, _ = await deliveries.effect(tx, delivery)
@@ -121,12 +124,17 @@ async def schedule_review(
                 facts.append(checks.request(state, [position], user=user, at=now, quiet=True))
             elif position not in state.ticks:
                 act = Act(position=position, ticked=True)
-                facts += tick(state, [act], user=user, at=now, drawn_seq=state.seq).facts
+                outcome = tick(state, [act], user=user, at=now, drawn_seq=state.seq)
+                facts += outcome.facts
+                behind.extend(outcome.behind)
         state = await ports.deployments.append(tx, state, facts)
         if facts:
             await checking.redraw(tx, before, state, at=now)
         await deliveries.add(tx, delivery, at=now, deployment_id=state.id)
     ports.bell.ring()
+    if behind:
+        item, gate = behind[0]
+        raise BehindGate(item.text, gate.title)
     return state
 
 
@@ -156,7 +164,11 @@ async def done(
         after = await ports.deployments.append(tx, state, outcome.facts)
         await checking.redraw(tx, state, after, at=now)
         behind.extend(outcome.behind)
-        left = [at for at in reminder.items if at not in after.ticks and at not in after.care.waivers]
+        left = [
+            at
+            for at in reminder.items
+            if at not in after.done and (at not in after.ticks or at in after.results)
+        ]
         refused.extend(after.boxes[at].text for at in left)
         return after if left else await _settle(ports, tx, after, reminder, to=State.DONE, user=user)
 

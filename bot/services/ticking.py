@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -247,6 +247,9 @@ async def tick_items(
             raise NoSuchItem
         acts = [Act(position=position, ticked=True) for position in chosen if position not in state.ticks]
         outcome = tick(state, acts, user=user, at=ports.clock.now(), drawn_seq=state.seq)
+        # Ticked, and open all the same: its check says otherwise, and the person should know.
+        stuck = [at for at in chosen if at in state.ticks and at not in state.done]
+        outcome = replace(outcome, needs_reason=(*outcome.needs_reason, *stuck))
         return outcome.facts
 
     _, after = await checking.act(ports, deployment_id, delivery, facts)

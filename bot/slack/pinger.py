@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from bot.domain.errors import DeploybotError
+from bot.domain.errors import DeploybotError, NotInstalled, TokenNotRenewed, TokenUnreadable
 from bot.domain.queueing import PlaceState
 from bot.services.ports import Clock
 from bot.slack.blocks import turns
@@ -100,16 +100,38 @@ class Pinger:
             ping = await pings.claim(tx, ping_id, owner=self._owner, at=now, until=now + LEASE)
         if ping is None:
             return
+        try:
+            await self._send_claimed(ping, now)
+        except SlackFailure as failure:
+            await self._failed(ping, failure)
+        except (NotInstalled, TokenNotRenewed, TokenUnreadable) as error:
+            await self._put_off(ping, str(error))
+        except DeploybotError:
+            raise
+        except Exception:
+            # Whatever it is, it must not keep the others from being sent.
+            log.exception("ping %d could not be sent", ping.id)
+            await self._put_off(ping, "it could not be drawn; the log has the cause")
+
+    async def _put_off(self, ping: Ping, problem: str) -> None:
+        log.warning("ping %d waits: %s", ping.id, problem)
+        async with self._database.write() as tx:
+            await pings.failed(
+                tx,
+                ping.id,
+                problem=problem,
+                retry_at=self._clock.now() + timedelta(seconds=LONGEST_RETRY_S),
+                outcome_known=ping.attempted_at is None,
+            )
+
+    async def _send_claimed(self, ping: Ping, now: datetime) -> None:
+        gateway = await self._teams.of(ping.team)
         if ping.kind == "turn" and ping.ts is None and ping.attempted_at is None and not ping.failures:
             # The minutes of a turn count from when its message is sent. In a transaction of its own: all
             # others lock the place before its messages.
             async with self._database.write() as tx:
                 await queue.began(tx, ping.about, at=now)
-        gateway = await self._teams.of(ping.team)
-        try:
-            await self._deliver(gateway, ping, await self._draw(gateway, ping))
-        except SlackFailure as failure:
-            await self._failed(ping, failure)
+        await self._deliver(gateway, ping, await self._draw(gateway, ping))
 
     async def _deliver(self, gateway: Gateway, ping: Ping, drawing: Drawing | None) -> None:
         """Post it, draw it again, or leave it where it is not true any more. Raises SlackFailure."""

@@ -340,4 +340,18 @@ async def test_who_may_end_a_deployment_goes_for_ci_as_well(database: Database, 
     desk = CiDesk(ports, workspace, patience=0.05)
     await desk.serve(ci_request(START), delivery="s")
     with pytest.raises(NotPermitted):
-        await desk.serve(ci_request({"action": "finish", "id": 1}), delivery="f")
+        await desk.serve(ci_request({"action": "finish", "id": 1, "tick": ["Box 1.1"]}), delivery="f")
+    async with ports.database.read() as tx:
+        state = await ports.deployments.get(tx, 1)
+    assert state is not None
+    assert state.ticks == {}
+
+
+async def test_who_may_tick_goes_for_ci_as_well(database: Database, workspace: Workspace) -> None:
+    ports = make_ports(database, rules=Conduct(permissions={Permission.TICK: Allowed(people=(BEN,))}))
+    desk = CiDesk(ports, workspace, patience=0.05)
+    with pytest.raises(NotPermitted):
+        await desk.serve(ci_request({**START, "tick": ["Box 1.1"]}), delivery="s1")
+    await desk.serve(ci_request(START), delivery="s2")
+    with pytest.raises(NotPermitted):
+        await desk.serve(ci_request({"action": "update", "id": 1, "tick": ["Box 1.1"]}), delivery="u")

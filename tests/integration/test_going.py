@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from bot.domain.check import Outcome
 from bot.domain.conduct import Allowed, Approval, Conduct, Gate, Hold, Permission
 from bot.domain.deployment import Deployment, Phase
 from bot.domain.errors import (
@@ -17,6 +18,7 @@ from bot.domain.errors import (
     DeploybotError,
     FourEyes,
     GateClosed,
+    GoGiven,
     GroupUnknown,
     NoSuchOverride,
     NotPermitted,
@@ -27,6 +29,7 @@ from bot.services import (
     checking,
     ending,
     going,
+    leading,
     locking,
     rolling_back,
     settling,
@@ -118,6 +121,109 @@ async def test_an_item_that_reopens_while_evidence_is_looked_at_keeps_go_back(da
         assert any(key.startswith("held-") for key in await keys_of(ports, deployment.id))
     finally:
         await runner.stop()
+
+
+@pytest.mark.parametrize("meanwhile", ["no_go", "lock", "lead"])
+async def test_what_comes_in_the_way_during_the_last_look_keeps_go_back(
+    database: Database, meanwhile: str
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    rules = Conduct(approval=Approval()) if meanwhile == "lead" else Conduct()
+    ports = make_ports(database, verifier=verifier, rules=rules)
+    deployment = await start(ports)
+    runner = CheckRunner(ports)
+    await runner.start()
+    try:
+        await checking.check_positions(ports, deployment.id, range(4), user=ANA, delivery="c")
+        await _idle(ports, runner, deployment.id)
+        verifier.gates["s1/boxes/1"] = asyncio.Event()
+        await going.give_go(ports, deployment.id, user=BEN, delivery="g", **WHO)
+        assert (await ports_state(ports, deployment.id)).run is not None
+        if meanwhile == "no_go":
+            await going.refuse_go(ports, deployment.id, user=ANA, reason="outage", delivery="n", **WHO)
+        elif meanwhile == "lock":
+            await locking.lock(
+                ports,
+                words="storefront Incident",
+                user=CARLA,
+                channel=CHANNEL,
+                timezone="UTC",
+                delivery="l",
+                **WHO,
+            )
+        else:
+            await leading.hand_over(ports, deployment.id, to=BEN, user=ANA, delivery="h")
+        verifier.gates["s1/boxes/1"].set()
+        await _idle(ports, runner, deployment.id)
+        state = await ports_state(ports, deployment.id)
+        assert state.go is None
+        held = [key for key in await keys_of(ports, deployment.id) if key.startswith("held-")]
+        assert len(held) == (0 if meanwhile == "no_go" else 1)
+        assert (state.care.no_go is not None) == (meanwhile == "no_go")
+    finally:
+        await runner.stop()
+    await adds_up(ports)
+
+
+async def _idle(ports: Ports, runner: CheckRunner, deployment_id: int) -> None:
+    for _ in range(200):
+        runner.ring()
+        await asyncio.sleep(0.05)
+        if (await ports_state(ports, deployment_id)).run is None:
+            return
+    raise AssertionError("the run of checks does not end")
+
+
+async def test_who_led_before_makes_no_second_pair_of_eyes(database: Database) -> None:
+    ports = make_ports(database, rules=Conduct(approval=Approval()))
+    deployment = await start(ports)
+    await leading.hand_over(ports, deployment.id, to=BEN, user=ANA, delivery="h")
+    first = await going.give_go(ports, deployment.id, user=ANA, delivery="g1", **WHO)
+    assert first.asked
+    with pytest.raises(FourEyes):
+        await going.give_go(ports, deployment.id, user=BEN, delivery="g2", **WHO)
+    gone = await going.give_go(ports, deployment.id, user=CARLA, delivery="g3", **WHO)
+    assert gone.deployment.go is not None
+    with pytest.raises(GoGiven):
+        await going.give_go(ports, deployment.id, user=CARLA, delivery="g4", **WHO)
+
+
+async def test_go_and_no_go_overtake_an_override_that_waits(database: Database) -> None:
+    ports = make_ports(database, rules=Conduct(gates=(GATE,)))
+    deployment = await start(ports)
+    state = await going.request_override(
+        ports, deployment.id, Hold.GO, user=ANA, reason="outage", delivery="o1", **WHO
+    )
+    asked = state.seq
+    await tick_items(ports, deployment.id, [0, 1, 2], user=BEN, delivery="t")
+    await going.give_go(ports, deployment.id, user=BEN, delivery="g", **WHO)
+    with pytest.raises(NoSuchOverride):
+        await going.confirm_override(ports, deployment.id, asked, user=CARLA, delivery="o2", **WHO)
+    state = await ports_state(ports, deployment.id)
+    assert state.go is not None
+    assert (state.go.by, state.care.confirmed) == (BEN, ())
+    await adds_up(ports)
+
+
+async def test_nobody_overrules_past_a_gate_and_a_gate_opens_within_one_go(database: Database) -> None:
+    gate = Gate(title="Boxes", first=0, last=2, holds=frozenset({Hold.NEXT}))
+    verifier = ScriptedVerifier(bound())
+    verifier.outcomes["s1/steps/1"] = Outcome.FAIL
+    ports = make_ports(database, verifier=verifier, rules=Conduct(gates=(gate,)))
+    deployment = await start(ports)
+    runner = CheckRunner(ports)
+    await runner.start()
+    try:
+        await checking.check_positions(ports, deployment.id, [3], user=ANA, delivery="c")
+        await _idle(ports, runner, deployment.id)
+    finally:
+        await runner.stop()
+    with pytest.raises(BehindGate):
+        await checking.overrule(ports, deployment.id, 3, user=BEN, reason="it is fine", delivery="o")
+    ticked = await tick_items(ports, deployment.id, [0, 1, 2, 4], user=BEN, delivery="t")
+    assert ticked.outcome.behind == ()
+    assert set(ticked.deployment.ticks) == {0, 1, 2, 4}
+    await checking.overrule(ports, deployment.id, 3, user=BEN, reason="it is fine", delivery="o2")
 
 
 async def ports_state(ports: Ports, deployment_id: int) -> Deployment:

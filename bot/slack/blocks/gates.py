@@ -8,6 +8,7 @@ from typing import Any
 from bot.domain.care import Override
 from bot.domain.conduct import Hold
 from bot.domain.deployment import REASON, Deployment
+from bot.domain.events import BOT
 from bot.slack.blocks import words
 from bot.slack.blocks.modals import form, input_block
 from bot.slack.blocks.words import Block, Drawing
@@ -115,6 +116,8 @@ def draw(deployment: Deployment, content: Mapping[str, Any], *, names: Mapping[s
 def _settled(override: Override, name: Any) -> str:
     if override.second:
         return f"*In force*: {name(override.second)} put their name to it as well."
+    if override.withdrawn_by == BOT:
+        return "Go or No-go was said meanwhile, so it is not asked for any more."
     if override.withdrawn_by:
         return f"Withdrawn by {name(override.withdrawn_by)}."
     return ""

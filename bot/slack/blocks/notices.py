@@ -59,7 +59,10 @@ def draw(
         case "held":
             held = {item.key: plain(item.text) for item in deployment.boxes}
             left = [held.get(item, item) for item in content["open"]]
-            return _plain("held", purpose=content["purpose"], items=left[:10], count=len(left))
+            said = content.get("obstacles", ())
+            return _plain(
+                "held", purpose=content["purpose"], obstacles=said, items=left[:10], count=len(left)
+            )
         case "go_asked":
             return _go_asked(deployment, content, names)
         case "assigned":
@@ -122,7 +125,7 @@ def _assigned(deployment: Deployment, to: str, names: Mapping[str, str]) -> Draw
         position for position, some in deployment.care.assignments.items() if to in {o.to for o in some}
     )
     items = [plain(deployment.boxes[position].text) for position in theirs]
-    by = [deployment.care.assignments[position][-1].by for position in theirs]
+    by = [o.by for position in theirs for o in deployment.care.assignments[position] if o.to == to]
     givers = list(dict.fromkeys(by))
     values = {"items": items[:20], "count": len(items)}
     mention = f"<!subteam^{to}>" if to.startswith("S") else f"<@{to}>"
