@@ -89,6 +89,12 @@ class Player:
         await self.channel(name).click()
         await expect(self.channel(name)).to_have_attribute("aria-current", "page")
 
+    async def opens_its_messages(self, app: str) -> None:
+        """Click an app in the sidebar, which shows its Home, then what it wrote directly."""
+        await expect(self.channel(app)).to_be_visible(timeout=PATIENCE_MS)
+        await self.channel(app).click()
+        await self.page.get_by_role("tab", name="Messages").click()
+
     async def acts_as(self, name: str) -> None:
         """Become somebody else on the same page."""
         await self.page.get_by_role("button", name=re.compile("^Acting as")).click()

@@ -37,8 +37,7 @@ async def test_ben_queues_behind_ana_and_starts_when_he_is_asked(
     # Ana ends hers; Ben is asked directly, on whatever screen he is.
     await ana.types("/deploy abort storefront-1 the other one goes first")
     await ana.sees("Aborted", where=ana.card)
-    await expect(ben.channel("deploybot")).to_be_visible(timeout=15_000)
-    await ben.channel("deploybot").click()
+    await ben.opens_its_messages("deploybot")
     turn = ben.page.locator("#messages article", has_text="it is your turn to deploy v1.4.3").last
     await expect(turn).to_be_visible(timeout=15_000)
     await ben.looks(str(pictures / "turn-dark.png"))
@@ -76,6 +75,6 @@ async def test_a_lock_says_who_why_and_until_when_and_lifting_it_is_no_secret(
     await refused.get_by_role("button", name=re.compile("^Unlock")).click()
     await ben.page.get_by_role("button", name="Unlock", exact=True).click()
     await ben.sees("who had locked it")
-    await ana.channel("deploybot").click()
+    await ana.opens_its_messages("deploybot")
     await ana.sees("unlocked storefront in production, which you had locked: “Database migration”")
     await ana.looks(str(pictures / "unlocked.png"))

@@ -126,8 +126,7 @@ async def test_a_reminder_is_snoozed_comes_again_escalates_and_is_done(
 
         # Nobody reacts: Ana is written to, then the group is called in the thread.
         await passes(stage, clock, minutes=15)
-        await expect(ana.channel("deploybot")).to_be_visible(timeout=15_000)
-        await ana.channel("deploybot").click()
+        await ana.opens_its_messages("deploybot")
         channel = ana.page.locator("#messages")
         await ana.sees("Nobody has reacted to this reminder in the thread of storefront", where=channel)
         await ana.looks(str(pictures / "reminder-direct.png"))
