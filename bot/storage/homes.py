@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Row, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.deployment import Phase
+from bot.storage import leases
 from bot.storage.installations import served
 from bot.storage.schema import deployments, homes, posts
 
@@ -94,7 +95,7 @@ async def claim(
     tx: AsyncConnection, team: str, user: str, *, owner: str, at: datetime, until: datetime
 ) -> Home | None:
     """Take a home for drawing, or None where another process has it."""
-    free = or_(homes.c.leased_until.is_(None), homes.c.leased_until < at, homes.c.leased_by == owner)
+    free = leases.free(homes, owner=owner, at=at)
     query = select(homes).where(_is(team, user), free).with_for_update(skip_locked=True)
     row = (await tx.execute(query)).one_or_none()
     if row is None:
@@ -145,9 +146,7 @@ async def let_go(tx: AsyncConnection, home: Home) -> None:
 
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give back what this process took; None: what anybody took, where no other process can be running."""
-    query = update(homes).where(
-        homes.c.leased_by.is_not(None) if owner is None else homes.c.leased_by == owner
-    )
+    query = update(homes).where(leases.held(homes, owner))
     await tx.execute(query.values(leased_by=None, leased_until=None))
 
 

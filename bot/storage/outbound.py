@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.storage import leases
 from bot.storage.schema import outbound
 
 WAITING, SENT, GIVEN_UP = "waiting", "sent", "given_up"
@@ -109,7 +110,7 @@ async def settle(
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give back what this process holds; None: what anybody holds."""
     query = update(outbound).values(leased_by=None, leased_until=None)
-    held = outbound.c.leased_by.is_not(None) if owner is None else outbound.c.leased_by == owner
+    held = leases.held(outbound, owner)
     await tx.execute(query.where(held))
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, insert, or_, select, update
+from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.storage import leases
 from bot.storage.installations import served
 from bot.storage.schema import pings
 
@@ -98,7 +99,7 @@ async def claim(
 
     A first post is marked as tried before it is: whoever claims it after a crash looks for it first.
     """
-    free = or_(pings.c.leased_until.is_(None), pings.c.leased_until < at, pings.c.leased_by == owner)
+    free = leases.free(pings, owner=owner, at=at)
     query = select(pings).where(pings.c.id == ping_id, pings.c.wanted > pings.c.shown, free)
     row = (await tx.execute(query.with_for_update(skip_locked=True))).one_or_none()
     if row is None:
@@ -155,17 +156,13 @@ async def prune(tx: AsyncConnection, *, before: datetime) -> int:
 
 async def leased(tx: AsyncConnection, *, owner: str | None) -> bool:
     """Whether this process, or with None any, has taken something."""
-    query = select(pings.c.id).where(_by(owner)).limit(1)
+    query = select(pings.c.id).where(leases.held(pings, owner)).limit(1)
     return (await tx.execute(query)).one_or_none() is not None
 
 
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give back what this process took; None: what anybody took, where no other process can be running."""
-    await tx.execute(update(pings).where(_by(owner)).values(leased_by=None, leased_until=None))
-
-
-def _by(owner: str | None) -> ColumnElement[bool]:
-    return pings.c.leased_by.is_not(None) if owner is None else pings.c.leased_by == owner
+    await tx.execute(update(pings).where(leases.held(pings, owner)).values(leased_by=None, leased_until=None))
 
 
 def _ping(row: Row[Any]) -> Ping:

@@ -15,6 +15,7 @@ from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.deployment import Phase
+from bot.storage import leases
 from bot.storage.installations import served
 from bot.storage.schema import deployments, pins, posts
 
@@ -52,7 +53,7 @@ async def due(tx: AsyncConnection, *, owner: str, at: datetime) -> list[Pin]:
         and_(opened, or_(pins.c.state.is_(None), pins.c.state == PinState.ADDING)),
         and_(~opened, pins.c.state.in_([PinState.ADDING, PinState.PINNED])),
     )
-    free = or_(pins.c.leased_until.is_(None), pins.c.leased_until < at, pins.c.leased_by == owner)
+    free = leases.free(pins, owner=owner, at=at)
     query = (
         select(
             deployments.c.id,
@@ -126,5 +127,5 @@ async def failed(tx: AsyncConnection, deployment_id: int, *, retry_at: datetime)
 
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give back what this process took; None: what anybody took, where no other process can be running."""
-    query = update(pins).where(pins.c.leased_by.is_not(None) if owner is None else pins.c.leased_by == owner)
+    query = update(pins).where(leases.held(pins, owner))
     await tx.execute(query.values(leased_by=None, leased_until=None))

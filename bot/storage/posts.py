@@ -13,6 +13,7 @@ from sqlalchemy import Row, case, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.post import PlannedPost
+from bot.storage import leases
 from bot.storage.installations import of_served
 from bot.storage.schema import Instant, posts
 
@@ -201,7 +202,7 @@ async def claim(
     tx: AsyncConnection, post_id: int, *, owner: str, at: datetime, until: datetime, first: bool
 ) -> Post | None:
     """Take a message for sending, or None where another process was quicker. `first` marks the attempt."""
-    free = or_(posts.c.leased_until.is_(None), posts.c.leased_until < at, posts.c.leased_by == owner)
+    free = leases.free(posts, owner=owner, at=at)
     query = select(posts).where(posts.c.id == post_id, posts.c.wanted > posts.c.shown, free)
     row = (await tx.execute(query.with_for_update(skip_locked=True))).one_or_none()
     if row is None:
@@ -270,7 +271,7 @@ async def failed(
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give back what this process took; None: what anybody took, where no other process can be running."""
     query = update(posts).values(leased_by=None, leased_until=None)
-    query = query.where(posts.c.leased_by.is_not(None) if owner is None else posts.c.leased_by == owner)
+    query = query.where(leases.held(posts, owner))
     await tx.execute(query)
 
 

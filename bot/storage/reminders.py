@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.domain.deployment import Phase
 from bot.domain.reminding import Level, NewReminder, Origin, Reminder, State
+from bot.storage import leases
 from bot.storage.installations import of_served, served
 from bot.storage.schema import deployments, reminders
 
@@ -90,9 +91,7 @@ async def claim(
     most: int,
 ) -> list[Reminder]:
     """Take what is due in a deployment, and what waits to be sent within `near` from now, at most so many."""
-    free = or_(
-        reminders.c.leased_until.is_(None), reminders.c.leased_until < at, reminders.c.leased_by == owner
-    )
+    free = leases.free(reminders, owner=owner, at=at)
     soon = or_(
         reminders.c.next_at <= at,
         (reminders.c.state == State.WAITING) & (reminders.c.next_at <= at + near),
@@ -120,9 +119,7 @@ async def held(tx: AsyncConnection, ids: Iterable[int], *, owner: str) -> list[R
 
 async def release(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give back what this process took; None: what anybody took, where no other process can be running."""
-    query = update(reminders).where(
-        reminders.c.leased_by.is_not(None) if owner is None else reminders.c.leased_by == owner
-    )
+    query = update(reminders).where(leases.held(reminders, owner))
     await tx.execute(query.values(leased_by=None, leased_until=None))
 
 
