@@ -28,6 +28,7 @@ from bot.slack.blocks.words import Block
 from bot.slack.gateway import Gateway, SlackFailure
 from bot.slack.home_links import links_to
 from bot.slack.ids import StartAgain
+from bot.slack.looking import keep_looking
 from bot.slack.teams import Teams
 from bot.storage import homes
 from bot.storage.homes import Home
@@ -132,20 +133,15 @@ class Homes:
                     await homes.release(tx, owner=self._owner)
 
     async def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                wait = await self._look()
-            except DeploybotError as error:
-                log.warning("cannot read which homes are to be drawn: %s", error)
-                wait = LOOK_EVERY_S
-            except Exception:
-                log.exception("looking for homes to draw failed")
-                wait = LOOK_EVERY_S
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._wake.wait()
-            await asyncio.sleep(LOOK_PAUSE_S)
+        await keep_looking(
+            self._look,
+            what="homes to draw",
+            every=LOOK_EVERY_S,
+            pause=LOOK_PAUSE_S,
+            wake=self._wake,
+            stopping=lambda: self._stopping,
+            log=log,
+        )
 
     async def _look(self) -> float:
         """Start drawing whatever may be drawn now; seconds until something else may."""

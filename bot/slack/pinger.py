@@ -18,6 +18,7 @@ from bot.services.ports import Clock
 from bot.slack.blocks import turns
 from bot.slack.blocks.words import Drawing
 from bot.slack.gateway import Gateway, SlackFailure
+from bot.slack.looking import keep_looking
 from bot.slack.publisher import CLOCK_SKEW, LEASE, LONGEST_RETRY_S, PERMANENT_RETRY_S, RETRY_S
 from bot.slack.teams import Teams
 from bot.storage import locks, pings, queue
@@ -73,26 +74,24 @@ class Pinger:
             await pings.release(tx, owner=owner)
 
     async def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                await self.look()
-            except DeploybotError as error:
-                log.warning("cannot read what is to be sent: %s", error)
-            except Exception:
-                log.exception("looking for what is to be sent failed")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._wake.wait()
+        await keep_looking(
+            self.look,
+            what="direct messages to send",
+            every=LOOK_EVERY_S,
+            wake=self._wake,
+            stopping=lambda: self._stopping,
+            log=log,
+        )
 
-    async def look(self) -> None:
-        """Send what may be sent now. Raises StorageBusy, StorageFailed."""
+    async def look(self) -> float:
+        """Send what may be sent now; seconds until the next look. Raises StorageBusy, StorageFailed."""
         async with self._database.read() as tx:
             waiting = await pings.due(tx, at=self._clock.now())
         for ping_id in waiting:
             if self._stopping:
-                return
+                break
             await self._send(ping_id)
+        return LOOK_EVERY_S
 
     async def _send(self, ping_id: int) -> None:
         now = self._clock.now()

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from bot.domain.errors import DeploybotError, NotInstalled, TokenNotRenewed, TokenUnreadable
 from bot.services.ports import Clock
 from bot.slack.gateway import SlackFailure
+from bot.slack.looking import keep_looking
 from bot.slack.teams import Teams
 from bot.storage import pins
 from bot.storage.database import Database
@@ -79,34 +80,26 @@ class Pins:
                     await pins.release(tx, owner=self._owner)
 
     async def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            busy = False
-            try:
-                busy = await self._look()
-            except DeploybotError as error:
-                log.warning("cannot read which cards are to be pinned: %s", error)
-            except Exception:
-                log.exception("looking for cards to pin failed")
-            if busy:
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._wake.wait()
+        await keep_looking(
+            self._look,
+            what="cards to pin",
+            every=LOOK_EVERY_S,
+            wake=self._wake,
+            stopping=lambda: self._stopping,
+            log=log,
+        )
 
-    async def _look(self) -> bool:
-        """Do what is due, one after the other; whether anything was."""
+    async def _look(self) -> float:
+        """Do what is due, one after the other; seconds until it is worth another look."""
         async with self._database.read() as tx:
             due = await pins.due(tx, owner=self._owner, at=self._clock.now())
         busy = False
         for pin in due:
             await asyncio.sleep(max(0.0, self._last + PAUSE_S - time.monotonic()))
-            self._holds = True
             if await self._claim(pin):
                 busy, self._last = True, time.monotonic()
                 await self._do(pin)
-            self._holds = False
-        return busy
+        return 0.0 if busy else LOOK_EVERY_S
 
     async def _claim(self, pin: Pin) -> bool:
         now = self._clock.now()

@@ -37,6 +37,7 @@ from bot.slack.blocks import (
 )
 from bot.slack.charts import PICTURED, Charts
 from bot.slack.gateway import Gateway, SlackFailure
+from bot.slack.looking import keep_looking
 from bot.slack.pacing import RateLimits, due_at
 from bot.slack.pins import Pins
 from bot.slack.teams import Teams
@@ -154,20 +155,15 @@ class Publisher:
         return False
 
     async def _run(self) -> None:
-        while not self._stopping:
-            self._wake.clear()
-            try:
-                wait = await self._look()
-            except DeploybotError as error:
-                log.warning("cannot read what is to be sent: %s", error)
-                wait = LOOK_EVERY_S
-            except Exception:
-                log.exception("looking for what is to be sent failed")
-                wait = LOOK_EVERY_S
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self._wake.wait()
-            await asyncio.sleep(LOOK_PAUSE_S)
+        await keep_looking(
+            self._look,
+            what="what is to be sent",
+            every=LOOK_EVERY_S,
+            pause=LOOK_PAUSE_S,
+            wake=self._wake,
+            stopping=lambda: self._stopping,
+            log=log,
+        )
 
     async def _look(self) -> float:
         """Start whatever may be sent now; seconds until something else may."""
