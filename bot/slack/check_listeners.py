@@ -14,7 +14,7 @@ from bot.services.ports import Ports
 from bot.slack.answering import Answerer, Payload, delivery_of, team_of, values_of
 from bot.slack.blocks import evidence, modals
 from bot.slack.conversation import SILENCE, Answer, told_of_checks
-from bot.slack.ids import Action, Field, Scope, View
+from bot.slack.ids import Action, Field, Scope, View, number_of
 
 
 class CheckListeners:
@@ -53,7 +53,7 @@ class CheckListeners:
     async def _on_chosen(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
         async def run() -> Answer:
             chosen = (action.get("selected_option") or {}).get("value")
-            state = await finding.get(self._ports, _number(chosen), team=team_of(body))
+            state = await finding.get(self._ports, number_of(chosen), team=team_of(body))
             asked = await checking.request(
                 self._ports, state.id, words="", user=body["user"]["id"], delivery=delivery_of(body, action)
             )
@@ -63,7 +63,7 @@ class CheckListeners:
 
     async def _on_cancel(self, ack: AsyncAck, body: dict[str, Any], action: dict[str, Any]) -> None:
         async def cancel() -> Answer:
-            state = await finding.get(self._ports, _number(action.get("value")), team=team_of(body))
+            state = await finding.get(self._ports, number_of(action.get("value")), team=team_of(body))
             await checking.cancel(
                 self._ports, state.id, user=body["user"]["id"], delivery=delivery_of(body, action)
             )
@@ -129,10 +129,3 @@ def _one(scope: Scope, total: int) -> int:
     if len(positions) != 1:
         raise ForeignClick
     return positions[0]
-
-
-def _number(value: object) -> int:
-    text = str(value)
-    if not text.isdecimal():
-        raise ForeignClick
-    return int(text)

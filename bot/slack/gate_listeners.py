@@ -10,14 +10,14 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from bot.domain import gating
 from bot.domain.conduct import Hold, Permission
 from bot.domain.deployment import Deployment
-from bot.domain.errors import ForeignClick, GateClosed
+from bot.domain.errors import GateClosed
 from bot.domain.verification import Purpose
 from bot.services import ending, finding, going, permitting
 from bot.services.ports import Ports
 from bot.slack.answering import Answerer, Payload, delivery_of, team_of, values_of
 from bot.slack.blocks import gates, modals
 from bot.slack.conversation import SILENCE, Answer, told_of_conclusion
-from bot.slack.ids import Action, Field, OverrideRef, View
+from bot.slack.ids import Action, Field, OverrideRef, View, number_of
 from bot.slack.inflight import InFlight
 from bot.templates import escape
 
@@ -151,10 +151,7 @@ class GateListeners:
         await self._answerer.submitted(ack, body, done(), channel=None, blame=Field.REASON, clear=True)
 
     async def _state(self, body: Payload, value: object) -> Deployment:
-        text = str(value)
-        if not text.isdecimal():
-            raise ForeignClick
-        return await finding.get(self._ports, int(text), team=team_of(body))
+        return await finding.get(self._ports, number_of(value), team=team_of(body))
 
 
 def _ended(state: Deployment) -> Answer:

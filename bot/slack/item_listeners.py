@@ -17,7 +17,7 @@ from bot.slack.answering import Answerer, Payload, delivery_of, team_of, ticked_
 from bot.slack.blocks import gates, items, modals
 from bot.slack.conversation import SILENCE, Answer
 from bot.slack.gateway import Gateway, SlackFailure
-from bot.slack.ids import Action, Field, ItemRef, Scope, View
+from bot.slack.ids import Action, Field, ItemRef, Scope, View, number_of
 from bot.slack.inflight import InFlight
 from bot.slack.lead_listeners import hand_over_form
 from bot.slack.remarks import remark
@@ -240,10 +240,7 @@ class ItemListeners:
         return state, position
 
     async def _state(self, body: Payload, value: object) -> Deployment:
-        text = str(value)
-        if not text.isdecimal():
-            raise ForeignClick
-        return await finding.get(self._ports, int(text), team=team_of(body))
+        return await finding.get(self._ports, number_of(value), team=team_of(body))
 
 
 async def open_items(ports: Ports, gateway: Gateway, state: Deployment) -> dict[str, Any]:

@@ -100,7 +100,7 @@ async def _deployments(request: web.Request, hooks: CiHooks) -> web.Response:
         return refusal(400, f"Idempotency-Key is empty, not ASCII, or longer than {KEY} characters.")
 
     async def answer() -> Reply:
-        wanted = ci_request(json_of(body))
+        wanted = ci_request(json_of(body, what="request"))
         done = await hooks.ci.serve(wanted, delivery=f"ci.{key}")
         return Reply(status=200, body={"deployment": await _told(hooks, done.deployment), "done": done.said})
 
@@ -130,7 +130,7 @@ async def _github(request: web.Request, hooks: CiHooks) -> web.Response:
         return refusal(415, "Choose the content type application/json for the webhook.")
 
     async def answer() -> Reply:
-        payload = json_of(body)
+        payload = json_of(body, what="request")
         if event == "deployment":
             handled = await hooks.github.deployment(deployment_of(payload))
         else:

@@ -80,7 +80,7 @@ async def _take(
     if body is None:
         return too_large(LIMIT, "set max_alerts in Alertmanager, or send less")
     try:
-        alerts = read(json_of(body))
+        alerts = read(json_of(body, what="alert"))
         outcomes = await hooks.receive(alerts, source)
         told = [
             {"key": alert.key, "title": alert.title, "outcome": outcome}

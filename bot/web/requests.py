@@ -32,8 +32,8 @@ async def read_body(request: web.Request, limit: int) -> bytes | None:
     return bytes(read)
 
 
-def json_of(body: bytes) -> Any:
-    """What the body holds. Raises InboundUnusable."""
+def json_of(body: bytes, *, what: str) -> Any:
+    """What the body, an alert or a request, holds. Raises InboundUnusable."""
     try:
         return json.loads(body)
     except RecursionError:
@@ -44,7 +44,7 @@ def json_of(body: bytes) -> Any:
         problem = f"it is no JSON at line {error.lineno}, column {error.colno}"
     except ValueError:  # a number of thousands of digits
         problem = "it has a number that is too long"
-    raise InboundUnusable((problem,), advice="Send a JSON object")
+    raise InboundUnusable((problem,), advice="Send a JSON object", what=what)
 
 
 def refusal(

@@ -45,15 +45,7 @@ def draw(
             live = {name: content[name] for name in ("said", "url")}
             return _by("deployed", content["by"], names, target=str(deployment.target), **live)
         case "go":
-            second = content.get("second", "")
-            return _by(
-                "go",
-                content["by"],
-                names,
-                target=str(deployment.target),
-                open_count=content["open"],
-                second=Mrkdwn(words.mention(second)) if second else "",
-            )
+            return _go(deployment, content, names)
         case "no_go":
             return _by("no_go", content["by"], names, target=str(deployment.target), reason=content["reason"])
         case "held":
@@ -90,6 +82,23 @@ def draw(
         raised=[plain(trigger.title) for trigger in raised[:10]],
         raised_count=len(raised),
     )
+
+
+def _go(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
+    """Go, by one person, or by two in an emergency."""
+
+    def said(name: Callable[[str], str]) -> str:
+        second = content.get("second", "")
+        return render(
+            "go",
+            who=name(content["by"]),
+            target=str(deployment.target),
+            open_count=content["open"],
+            second=name(second) if second else "",
+        )
+
+    shown = said(lambda user: Mrkdwn(words.mention(user)))
+    return Drawing(blocks=words.paragraphs([shown]), text=said(lambda user: words.name_of(user, names)))
 
 
 def _go_asked(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
