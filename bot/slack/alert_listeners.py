@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -113,7 +113,7 @@ class AlertListeners:
                 seq=ref.seq or None,
             )
 
-        await self._submitted(ack, body, start(), blame=Field.REASON)
+        await self._answerer.submitted(ack, body, start(), channel=None, blame=Field.REASON)
 
     async def _on_not_this_deploy(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         async def clear() -> None:
@@ -128,7 +128,7 @@ class AlertListeners:
                 delivery=f"view.{view['id']}",
             )
 
-        await self._submitted(ack, body, clear(), blame=Field.REASON)
+        await self._answerer.submitted(ack, body, clear(), channel=None, blame=Field.REASON)
 
     async def _on_raise(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         async def raise_it() -> None:
@@ -147,16 +147,7 @@ class AlertListeners:
                 link=str(modals.metadata(view).get("link", "")),
             )
 
-        await self._submitted(ack, body, raise_it(), blame=Field.WORDS)
-
-    async def _submitted(
-        self, ack: AsyncAck, body: Payload, work: Coroutine[Any, Any, None], *, blame: Field
-    ) -> None:
-        async def done() -> dict[str, str]:
-            await work
-            return {}
-
-        await self._answerer.submitted(ack, body, done(), channel=None, blame=blame)
+        await self._answerer.submitted(ack, body, raise_it(), channel=None, blame=Field.WORDS)
 
 
 def rollback_form(state: Deployment, seq: int = 0, *, reason: str = "") -> dict[str, Any]:

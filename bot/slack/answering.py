@@ -139,20 +139,20 @@ class Answerer:
         self,
         ack: AsyncAck,
         body: Payload,
-        work: Coroutine[Any, Any, dict[str, str]],
+        work: Coroutine[Any, Any, dict[str, str] | None],
         *,
         channel: str | None,
         blame: Field | None,
         clear: bool = False,
     ) -> None:
-        """Close the form, or show beside its inputs what is wrong; `blame` is where other trouble goes.
+        """Close the form, or show beside its inputs what `work` says is wrong; other trouble at `blame`.
 
         `clear` closes the forms under it as well: they show what was before.
         """
 
         async def guarded() -> tuple[dict[str, str], str]:
             try:
-                return await work, ""
+                return await work or {}, ""
             except _POINTING:
                 raise
             except DeploybotError as error:

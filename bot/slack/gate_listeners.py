@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -126,7 +126,7 @@ class GateListeners:
                 delivery=f"view.{view['id']}",
             )
 
-        await self._submitted(ack, body, refuse())
+        await self._answerer.submitted(ack, body, refuse(), channel=None, blame=Field.REASON, clear=True)
 
     async def _on_override_submitted(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         async def request() -> None:
@@ -141,14 +141,7 @@ class GateListeners:
                 delivery=f"view.{view['id']}",
             )
 
-        await self._submitted(ack, body, request())
-
-    async def _submitted(self, ack: AsyncAck, body: Payload, work: Coroutine[Any, Any, None]) -> None:
-        async def done() -> dict[str, str]:
-            await work
-            return {}
-
-        await self._answerer.submitted(ack, body, done(), channel=None, blame=Field.REASON, clear=True)
+        await self._answerer.submitted(ack, body, request(), channel=None, blame=Field.REASON, clear=True)
 
     async def _state(self, body: Payload, value: object) -> Deployment:
         return await finding.get(self._ports, number_of(value), team=team_of(body))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from slack_bolt.async_app import AsyncAck, AsyncApp
@@ -168,7 +168,7 @@ class ItemListeners:
                 delivery=f"view.{view['id']}",
             )
 
-        await self._submitted(ack, body, waive(), blame=Field.REASON)
+        await self._answerer.submitted(ack, body, waive(), channel=None, blame=Field.REASON, clear=True)
 
     async def _on_assigned(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         async def assign() -> None:
@@ -186,7 +186,7 @@ class ItemListeners:
                 delivery=f"view.{view['id']}",
             )
 
-        await self._submitted(ack, body, assign(), blame=Field.PERSON)
+        await self._answerer.submitted(ack, body, assign(), channel=None, blame=Field.PERSON, clear=True)
 
     async def _on_noted(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         async def write() -> None:
@@ -202,7 +202,7 @@ class ItemListeners:
                 delivery=f"view.{view['id']}",
             )
 
-        await self._submitted(ack, body, write(), blame=Field.WORDS)
+        await self._answerer.submitted(ack, body, write(), channel=None, blame=Field.WORDS, clear=True)
 
     async def _on_ticked(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
         async def tick() -> None:
@@ -220,16 +220,7 @@ class ItemListeners:
                     self._answerer.tell(state.channel, user, Answer(text=escape(said)), None)
                 )
 
-        await self._submitted(ack, body, tick(), blame=None)
-
-    async def _submitted(
-        self, ack: AsyncAck, body: Payload, work: Coroutine[Any, Any, None], *, blame: Field | None
-    ) -> None:
-        async def done() -> dict[str, str]:
-            await work
-            return {}
-
-        await self._answerer.submitted(ack, body, done(), channel=None, blame=blame, clear=True)
+        await self._answerer.submitted(ack, body, tick(), channel=None, blame=None, clear=True)
 
     async def _item(self, body: Payload, view: Payload) -> tuple[Deployment, int]:
         told = modals.metadata(view)
