@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bot.checklists.including import includes_something
+from bot.checklists.markdown import Parsed
 from bot.checklists.merging import merged
 from bot.checklists.reading import read
 from bot.checklists.services import NAME as SERVICES
@@ -20,6 +21,15 @@ from bot.domain.routing import Routing
 SUFFIXES = (".md", ".markdown")
 
 
+#: What changes with a file: when it was written, and how long it is.
+_Stamp = tuple[int, int]
+
+
+def _stamp(path: Path) -> _Stamp:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
+
+
 class ChecklistLibrary:
     """Looks into folders, the first one first; a name is a file's name without its ending."""
 
@@ -27,8 +37,9 @@ class ChecklistLibrary:
         """`includes`: where else files to include may be; their checklists are not offered."""
         self._folders = tuple(dict.fromkeys(folder.resolve() for folder in folders))
         self._includes = (*self._folders, *includes)
-        self._routing: tuple[tuple[Path, tuple[int, int]], Routing] | None = None
-        self._sidecars: dict[Path, tuple[tuple[int, int], SidecarFile]] = {}
+        self._routing: tuple[tuple[Path, _Stamp], Routing] | None = None
+        self._sidecars: dict[Path, tuple[_Stamp, SidecarFile]] = {}
+        self._checklists: dict[Path, tuple[_Stamp, Parsed]] = {}
 
     def names(self) -> tuple[str, ...]:
         """The names that can be asked for, `production` first, then by the alphabet."""
@@ -39,7 +50,7 @@ class ChecklistLibrary:
 
         Raises ChecklistUnusable, which names what there is, for one that is missing.
         """
-        return read(self.path(name), self._includes).checklist
+        return self._parsed(self.path(name)).checklist
 
     def path(self, name: str) -> Path:
         """The file of the checklist of that name. Raises ChecklistUnusable."""
@@ -60,7 +71,7 @@ class ChecklistLibrary:
         Raises ChecklistUnusable.
         """
         path = self.path(name)
-        imported = read(path, self._includes).imported if _may_include(path) else ()
+        imported = self._parsed(path).imported if _may_include(path) else ()
         found = [_beside(path), *(_beside(one.path) for one in imported)]
         return tuple(one for one in found if one is not None)
 
@@ -74,7 +85,7 @@ class ChecklistLibrary:
         own = None if beside is None else self._read(beside)
         if not _may_include(path):
             return own
-        parsed = read(path, self._includes)
+        parsed = self._parsed(path)
         included = [
             (one, self._read(other))
             for one in parsed.imported
@@ -82,10 +93,24 @@ class ChecklistLibrary:
         ]
         return merged(own, included, path=path, checklist=parsed.checklist) if included else own
 
+    def _parsed(self, path: Path) -> Parsed:
+        # A start asks for its checklist four times over. One that includes others changes with them, and is
+        # read anew. Raises ChecklistUnusable.
+        try:
+            stamp = _stamp(path)
+        except OSError:
+            return read(path, self._includes)  # says what is wrong
+        kept = self._checklists.get(path)
+        if kept is not None and kept[0] == stamp:
+            return kept[1]
+        parsed = read(path, self._includes)
+        if not parsed.imported:
+            self._checklists[path] = (stamp, parsed)
+        return parsed
+
     def _read(self, found: Path) -> SidecarFile:
         # Reading one takes a good part of a second, and people wait for the start of a deployment.
-        status = found.stat()
-        stamp = (status.st_mtime_ns, status.st_size)
+        stamp = _stamp(found)
         if self._sidecars.get(found, (None, None))[0] != stamp:
             self._sidecars[found] = (stamp, read_sidecar(found))
         return self._sidecars[found][1]
@@ -98,8 +123,7 @@ class ChecklistLibrary:
         for folder in self._folders:
             path = folder / SERVICES
             if path.is_file():
-                status = path.stat()
-                stamp = (status.st_mtime_ns, status.st_size)
+                stamp = _stamp(path)
                 if self._routing is None or self._routing[0] != (path, stamp):
                     self._routing = ((path, stamp), read_services(path, self.names()))
                 return self._routing[1]
