@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from bot.domain.deployment import REASON, Deployment
+from bot.domain.deployment import Deployment
 from bot.domain.watching import Source, Trigger
 from bot.slack.blocks import words
-from bot.slack.blocks.modals import form, input_block
+from bot.slack.blocks.modals import form, input_block, words_input
 from bot.slack.blocks.words import Block
 from bot.slack.ids import Action, Field, TriggerRef, View
 from bot.slack.mrkdwn import mrkdwn, plain, shorten
@@ -34,7 +34,10 @@ def roll_back(deployment: Deployment, trigger: Trigger | None, *, reason: str = 
         View.START_ROLLBACK,
         title="Start the rollback?",
         submit="Start rollback",
-        blocks=[*words.paragraphs(lines), _reason("Why?", "e.g. checkout fails for guests", reason)],
+        blocks=[
+            *words.paragraphs(lines),
+            words_input(Field.REASON, "Why?", "e.g. checkout fails for guests", given=reason),
+        ],
         told={"trigger": ref.write()},
     )
 
@@ -49,7 +52,7 @@ def not_this_deploy(deployment: Deployment, trigger: Trigger) -> Block:
         submit="End the drill" if drill else "Clear the trigger",
         blocks=[
             words.section(f"*{title}* is cleared; your reason stays on the alert."),
-            _reason("Why?", "e.g. the payment provider is down everywhere", ""),
+            words_input(Field.REASON, "Why?", "e.g. the payment provider is down everywhere"),
         ],
         told={"trigger": TriggerRef(deployment_id=deployment.id, seq=trigger.seq).write()},
     )
@@ -77,7 +80,7 @@ def raise_by_hand(deployment: Deployment, *, reason: str = "", link: str = "") -
             ],
         }
         blocks.append({**input_block(Field.TRIGGER, "Rollback trigger", select), "optional": True})
-    words_ = _reason("What do you see?", "e.g. payments answer 500 since noon", reason, Field.WORDS)
+    words_ = words_input(Field.WORDS, "What do you see?", "e.g. payments answer 500 since noon", given=reason)
     blocks.append({**words_, "optional": bool(triggers)})
     return form(
         View.RAISE,
@@ -98,17 +101,3 @@ def button_to(action: Action, deployment: Deployment, label: str, *, style: str 
         "accessibility_label": shorten(f"{label}: {deployment.name}", 75),
     }
     return {**made, "style": style} if style else made
-
-
-def _reason(label: str, example: str, given: str, field: Field = Field.REASON) -> Block:
-    element: Block = {
-        "type": "plain_text_input",
-        "action_id": field.value,
-        "multiline": True,
-        "max_length": REASON,
-        "focus_on_load": True,
-        "placeholder": {"type": "plain_text", "text": example},
-    }
-    if given:
-        element["initial_value"] = given[:REASON]
-    return input_block(field, label, element)

@@ -7,10 +7,10 @@ from typing import Any
 
 from bot.domain.care import Override
 from bot.domain.conduct import Hold
-from bot.domain.deployment import REASON, Deployment
+from bot.domain.deployment import Deployment
 from bot.domain.events import BOT
 from bot.slack.blocks import words
-from bot.slack.blocks.modals import form, input_block
+from bot.slack.blocks.modals import form, words_input
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import Action, Field, OverrideRef, View
 from bot.slack.mrkdwn import plain, shorten
@@ -46,7 +46,7 @@ def no_go(deployment: Deployment, *, reason: str = "") -> Block:
         submit="No-go",
         blocks=[
             words.section(f"*{escape(str(deployment.target))}* does not go on for now.{taken_back}"),
-            _reason("Why?", "e.g. the payment provider announced an outage", reason),
+            words_input(Field.REASON, "Why?", "e.g. the payment provider announced an outage", given=reason),
         ],
         told={"deployment": deployment.id},
     )
@@ -64,7 +64,9 @@ def override_form(deployment: Deployment, hold: Hold, *, reason: str = "") -> Bl
                 "Somebody else has to put their name to it as well. It is shown on the card and in the "
                 "report for ever after."
             ),
-            _reason("Why can it not wait?", "e.g. fixes the outage we are in", reason),
+            words_input(
+                Field.REASON, "Why can it not wait?", "e.g. fixes the outage we are in", given=reason
+            ),
         ],
         told={"override": OverrideRef(deployment_id=deployment.id, what=hold.value).write()},
     )
@@ -160,17 +162,3 @@ def _button(action: Action, label: str, value: str, heard: str) -> Block:
         "value": value,
         "accessibility_label": shorten(heard, 75),
     }
-
-
-def _reason(label: str, example: str, given: str) -> Block:
-    element: Block = {
-        "type": "plain_text_input",
-        "action_id": Field.REASON.value,
-        "multiline": True,
-        "max_length": REASON,
-        "focus_on_load": True,
-        "placeholder": {"type": "plain_text", "text": example},
-    }
-    if given:
-        element["initial_value"] = given[:REASON]
-    return input_block(Field.REASON, label, element)

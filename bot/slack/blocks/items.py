@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from bot.domain.deployment import REASON, Deployment
+from bot.domain.deployment import Deployment
 from bot.domain.tending import NOTE
 from bot.slack.blocks import words
-from bot.slack.blocks.modals import form, input_block
+from bot.slack.blocks.modals import form, input_block, words_input
 from bot.slack.blocks.results import annotation
 from bot.slack.blocks.words import Block
 from bot.slack.ids import Action, Field, ItemRef, View
@@ -106,9 +106,7 @@ def waive(deployment: Deployment, position: int) -> Block:
         submit="Waive",
         blocks=[
             _about(deployment, position, "counts as done then; your reason stays with it."),
-            input_block(
-                Field.REASON, "Why?", _text(Field.REASON, "e.g. this release changes no schema", REASON)
-            ),
+            words_input(Field.REASON, "Why?", "e.g. this release changes no schema"),
         ],
         told=_told(deployment, position),
     )
@@ -152,14 +150,14 @@ def note(deployment: Deployment, position: int) -> Block:
         "action_id": Field.LINK.value,
         "placeholder": {"type": "plain_text", "text": "https://…"},
     }
-    text = _text(Field.WORDS, "e.g. the replica lags by a minute, see the graph", NOTE)
+    text = words_input(Field.WORDS, "Words", "e.g. the replica lags by a minute, see the graph", longest=NOTE)
     return form(
         View.NOTE,
         title="Note",
         submit="Add the note",
         blocks=[
             _about(deployment, position, "keeps it for everybody."),
-            {**input_block(Field.WORDS, "Words", text), "optional": True},
+            {**text, "optional": True},
             {**input_block(Field.LINK, "Link", link), "optional": True},
         ],
         told=_told(deployment, position),
@@ -233,14 +231,3 @@ def _about(deployment: Deployment, position: int, what: str) -> Block:
 
 def _told(deployment: Deployment, position: int) -> dict[str, int]:
     return {"deployment": deployment.id, "position": position}
-
-
-def _text(field: Field, example: str, longest: int) -> Block:
-    return {
-        "type": "plain_text_input",
-        "action_id": field.value,
-        "multiline": True,
-        "max_length": longest,
-        "focus_on_load": True,
-        "placeholder": {"type": "plain_text", "text": example},
-    }

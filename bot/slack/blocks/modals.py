@@ -116,16 +116,6 @@ def finish(deployment: Deployment) -> Block:
 
 def abort(deployments: Sequence[Deployment], *, reason: str = "") -> Block:
     """Asks why a deployment is aborted, and which where there are several."""
-    element: Block = {
-        "type": "plain_text_input",
-        "action_id": Field.REASON.value,
-        "multiline": True,
-        "max_length": REASON,
-        "focus_on_load": True,
-        "placeholder": {"type": "plain_text", "text": "e.g. checkout fails for guests"},
-    }
-    if reason:
-        element["initial_value"] = reason[:REASON]
     blocks: list[Block] = []
     told: dict[str, Any] = {}
     if len(deployments) == 1:
@@ -140,7 +130,7 @@ def abort(deployments: Sequence[Deployment], *, reason: str = "") -> Block:
             "options": choices(deployments),
         }
         blocks.append(input_block(Field.DEPLOYMENT, "Which deployment?", select))
-    blocks.append(input_block(Field.REASON, "Why?", element))
+    blocks.append(words_input(Field.REASON, "Why?", "e.g. checkout fails for guests", given=reason))
     return form(View.ABORT, title="Abort the deployment?", submit="Abort", blocks=blocks, told=told)
 
 
@@ -186,6 +176,21 @@ def input_block(field: Field, title: str, element: Block) -> Block:
         "label": {"type": "plain_text", "text": title},
         "element": element,
     }
+
+
+def words_input(field: Field, label: str, example: str, *, given: str = "", longest: int = REASON) -> Block:
+    """An input of several lines: a reason, a note."""
+    element: Block = {
+        "type": "plain_text_input",
+        "action_id": field.value,
+        "multiline": True,
+        "max_length": longest,
+        "focus_on_load": True,
+        "placeholder": {"type": "plain_text", "text": example},
+    }
+    if given:
+        element["initial_value"] = given[:longest]
+    return input_block(field, label, element)
 
 
 def _option(name: str) -> Block:
