@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
 from bot.domain.check import SEVERITY, Evidence, ItemResult
-from bot.domain.deployment import REASON, Deployment
+from bot.domain.deployment import Deployment
 from bot.domain.events import BOT
 from bot.slack.blocks import words
+from bot.slack.blocks.modals import form, words_input
 from bot.slack.blocks.results import MARKS, OUTCOME_WORDS, in_words
 from bot.slack.blocks.words import Block
 from bot.slack.ids import Action, Field, Scope, View
@@ -148,38 +148,22 @@ def overrule(deployment: Deployment, position: int) -> Block:
     item = deployment.boxes[position]
     result = deployment.results.get(position)
     said = f"{OUTCOME_WORDS[result.outcome]}: {result.said}" if result is not None else ""
-    element: Block = {
-        "type": "plain_text_input",
-        "action_id": Field.REASON.value,
-        "multiline": True,
-        "max_length": REASON,
-        "focus_on_load": True,
-        "placeholder": {
-            "type": "plain_text",
-            "text": "e.g. it is renewed at noon; checked by hand",
-        },
-    }
     text = f"*{mrkdwn(item.text).replace('*', '')}*\nIts check {escape(said)}"
-    return {
-        "type": "modal",
-        "callback_id": View.OVERRULE.value,
-        "title": {"type": "plain_text", "text": "Overrule the check?"},
-        "submit": {"type": "plain_text", "text": "Tick it as me"},
-        "close": {"type": "plain_text", "text": "Cancel"},
-        "private_metadata": json.dumps(
-            {
-                "deployment": deployment.id,
-                "position": position,
-                "seen": result.outcome.value if result is not None else None,
-            }
-        ),
-        "blocks": [
+    return form(
+        View.OVERRULE,
+        title="Overrule the check?",
+        submit="Tick it as me",
+        blocks=[
             words.section(shorten(text, words.SECTION_TEXT)),
-            {
-                "type": "input",
-                "block_id": Field.REASON.value,
-                "label": {"type": "plain_text", "text": "Why may it be ticked all the same?"},
-                "element": element,
-            },
+            words_input(
+                Field.REASON,
+                "Why may it be ticked all the same?",
+                "e.g. it is renewed at noon; checked by hand",
+            ),
         ],
-    }
+        told={
+            "deployment": deployment.id,
+            "position": position,
+            "seen": result.outcome.value if result is not None else None,
+        },
+    )
