@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from bot.domain.check import Outcome
+from bot.domain.checklist import Group, Item
 from bot.domain.conduct import Allowed, Approval, Conduct, Gate, Hold, Permission
 from bot.domain.deployment import Deployment, Phase
 from bot.domain.errors import (
@@ -51,6 +53,7 @@ from tests.makers import (
     ListedGroups,
     ManualClock,
     ScriptedVerifier,
+    make_checklist,
     make_click,
     make_ports,
     posts_of,
@@ -224,6 +227,58 @@ async def test_nobody_overrules_past_a_gate_and_a_gate_opens_within_one_go(datab
     assert ticked.outcome.behind == ()
     assert set(ticked.deployment.ticks) == {0, 1, 2, 4}
     await checking.overrule(ports, deployment.id, 3, user=BEN, reason="it is fine", delivery="o2")
+
+
+async def test_an_item_its_check_keeps_open_is_named_to_who_ticks_it_again(database: Database) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.outcomes["s1/boxes/2"] = Outcome.FAIL
+    ports = make_ports(database, verifier=verifier)
+    deployment = await start(ports)
+    await tick_items(ports, deployment.id, [0, 1], user=BEN, delivery="t1")
+    runner = CheckRunner(ports)
+    await runner.start()
+    try:
+        await checking.check_positions(ports, deployment.id, [1], user=ANA, delivery="c")
+        await _idle(ports, runner, deployment.id)
+    finally:
+        await runner.stop()
+    again = await tick_items(ports, deployment.id, [0, 1], user=BEN, delivery="t2")
+    assert again.outcome.needs_reason == (1,)
+    assert 1 not in again.deployment.done
+    await adds_up(ports)
+
+
+async def test_a_review_behind_a_gate_is_scheduled_and_its_item_waits(database: Database) -> None:
+    checklist = make_checklist(sections=1)
+    [section] = checklist.sections
+    after = Group(title="After", items=(Item(key="s1/after/schedule-review", text="Schedule the review"),))
+    checklist = replace(checklist, sections=(replace(section, groups=(*section.groups, after)),))
+    gate = Gate(title="Section 1", first=0, last=2, holds=frozenset({Hold.NEXT}))
+    rules = Conduct(gates=(gate,), permissions={Permission.TICK: Allowed(people=(BEN,))})
+    ports = make_ports(database, checklist=checklist, rules=rules)
+    deployment = await start(ports)
+    due = ports.clock.now() + timedelta(days=1)
+
+    async def schedule(user: str, delivery: str) -> Deployment:
+        return await settling.schedule_review(ports, deployment.id, due_at=due, user=user, delivery=delivery)
+
+    async def scheduled() -> int:
+        async with ports.database.read() as tx:
+            rows = await tx.execute(select(reminders.c.id).where(reminders.c.key.startswith("review-")))
+            return len(rows.all())
+
+    with pytest.raises(NotPermitted, match=f"Ask <@{BEN}>"):
+        await schedule(ANA, "r1")
+    assert await scheduled() == 0
+    with pytest.raises(BehindGate, match="“Section 1” comes first"):
+        await schedule(BEN, "r2")
+    assert await scheduled() == 1
+    assert (await ports_state(ports, deployment.id)).ticks == {}
+    await tick_items(ports, deployment.id, [0, 1, 2], user=BEN, delivery="t")
+    state = await schedule(BEN, "r3")
+    review = len(checklist.items) - 1
+    assert state.ticks[review].by == BEN
+    await adds_up(ports)
 
 
 async def ports_state(ports: Ports, deployment_id: int) -> Deployment:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
+from bot.domain.errors import NotInstalled
 from bot.services import queueing
 from bot.services.ports import Ports
 from bot.slack.gateway import Gateway, web_client
@@ -44,17 +45,17 @@ def pinger(ports: Ports, gateway: Gateway) -> Pinger:
     return Pinger(database=ports.database, clock=ports.clock, teams=OneTeam(gateway))
 
 
-async def ben_has_a_turn(ports: Ports) -> None:
+async def ben_has_a_turn(ports: Ports, *, team: str = TEAM) -> None:
     await queueing.join(
         ports,
-        team=TEAM,
+        team=team,
         channel=CHANNEL,
         user=BEN,
         service="storefront",
         version="v1.4.3",
         environment="production",
         checklist="production",
-        delivery="join",
+        delivery=f"join.{team}",
     )
     await queueing.give_turns(ports)
 
@@ -141,3 +142,31 @@ async def test_slack_that_refuses_does_not_make_a_turn_last_for_ever(
     assert await left(ports) == []
     async with ports.database.read() as tx:
         assert await queue.waiting(tx) == []
+
+
+class WithoutOne(OneTeam):
+    """Workspaces, of which one has taken the app away."""
+
+    def __init__(self, gateway: Gateway, *, gone: str) -> None:
+        super().__init__(gateway)
+        self._gone = gone
+
+    async def of(self, team: str) -> Gateway:
+        """The gateway, but for the one that is gone."""
+        if team == self._gone:
+            raise NotInstalled(team)
+        return await super().of(team)
+
+
+async def test_a_workspace_that_is_gone_keeps_no_other_from_its_messages(
+    replicas: tuple[Ports, Ports], stage: Stage, gateway: Gateway
+) -> None:
+    ports, _ = replicas
+    await ben_has_a_turn(ports, team="T0GONE")
+    await ben_has_a_turn(ports)
+    one = Pinger(database=ports.database, clock=ports.clock, teams=WithoutOne(gateway, gone="T0GONE"))
+    await one.look()
+    assert len(await stage.direct(BEN)) == 1
+    assert await left(ports) == [1]
+    async with ports.database.read() as tx:
+        assert await pings.due(tx, at=ports.clock.now()) == []

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.checklists.markdown import parse
+from bot.domain.care import Assignment, Care
 from bot.domain.check import Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.deployment import Deployment, Phase, Target, Tick
@@ -364,3 +365,16 @@ def test_who_stops_the_checks_before_go_or_the_end_is_told_what_that_means(purpo
     }
     drawing = notices.draw(deployment_of(make_checklist()), "checks-3", content, names=NAMES)
     assert drawing.text.endswith(said)
+
+
+def test_who_gave_an_item_is_named_to_whom_it_was_given_and_not_to_others() -> None:
+    """The same item given to two people, by two people: each reads of their own giver."""
+
+    def to_one(to: str, by: str, seq: int) -> Assignment:
+        return Assignment(to=to, by=by, at=NOON, seq=seq)
+
+    care = Care(assignments={0: (to_one("U0DAN", ANA, 2), to_one("U0EVE", BEN, 3))})
+    deployment = deployment_of(make_checklist(), care=care)
+    said = notices.draw(deployment, "assigned-U0DAN", {"to": "U0DAN"}, names=NAMES | {ANA: "ana"}).text
+    assert "ana gave you 1 item" in said
+    assert "ben" not in said
