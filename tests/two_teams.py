@@ -18,6 +18,7 @@ import httpx
 from pydantic import SecretStr
 
 from bot.app import Application
+from bot.example.programs import free_port
 from bot.services.ports import Clock
 from bot.slack.manifest import manifest
 from bot.storage import installations
@@ -25,7 +26,6 @@ from bot.storage.installations import Installation as Kept
 from bot.storage.sealing import new_key
 from bot.workspace.manifest import Installation
 from bot.workspace.server import Workspace
-from tests.postgres import free_port
 from tests.stage import Json, Person, Stage, settings_for
 
 DORA, EMIL = "UDORA000011", "UEMIL000012"

@@ -37,10 +37,23 @@ def find(*names: str) -> str | None:
 
 
 def free_port() -> int:
-    """A TCP port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that nobody else is given for a minute.
+
+    A port that is only looked up may be somebody's outgoing connection before a program listens there. So
+    one connection is made to it and closed from the listening side: while the kernel keeps that end in
+    TIME_WAIT (60 s on Linux) it hands the port to nobody, yet whoever sets SO_REUSEADDR, as servers do, may
+    listen on it.
+    """
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind((LOOPBACK, 0))
+        server.listen(1)
+        port = int(server.getsockname()[1])
+        with socket.create_connection((LOOPBACK, port)) as client:
+            accepted, _ = server.accept()
+            accepted.close()
+            client.recv(1)  # until the other side is seen to have closed first
+    return port
 
 
 async def listens(port: int) -> bool:

@@ -54,7 +54,8 @@ class ExampleService:
         #: What the scanner of its dependencies found.
         self.findings: list[Finding] = []
         self.page_port = page_port
-        self.shop_port = free_port()
+        #: Taken only when the shop is about to start, since nobody keeps it free for long.
+        self.shop_port = 0
         self._secrets: dict[str, str] = {}
         #: The authority to trust; None without TLS.
         self.ca_file: Path | None = None
@@ -72,6 +73,7 @@ class ExampleService:
         if self.postgres is not None:
             await self.repository.migrate(self.postgres.dsn(OWNER), "upgrade", "head")
             await self._back_up(self.postgres)
+        self.shop_port = free_port()
         if Nginx.installed():
             self.nginx = Nginx(self.folder / "nginx", self.programs, certificates, self.shop_port)
             self.ca_file = certificates.ca_file

@@ -30,13 +30,13 @@ from bot.checks.engine import Engine
 from bot.checks.kind import Context, Kind, Params
 from bot.checks.places import DEFAULT_LIMITS
 from bot.domain.check import Binding, CheckSpec, ItemResult, Observation, Rules
+from bot.example.programs import free_port
 from bot.services import checking
 from bot.services.running import CheckRunner
 from bot.storage import migrating
 from bot.storage.database import Database
 from tests.checking import make_context
 from tests.makers import ANA, make_checklist, make_ports, start
-from tests.postgres import free_port
 from tests.servers.certificates import Authority
 from tests.servers.nginx import Server, running_nginx
 

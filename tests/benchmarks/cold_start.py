@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from tests.postgres import free_port
+from bot.example.programs import free_port
 from tests.stage import open_stage
 
 RUNS = 5

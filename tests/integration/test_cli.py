@@ -19,8 +19,8 @@ import httpx
 import jsonschema
 import pytest
 
+from bot.example.programs import free_port
 from bot.slack.manifest import SCOPES, manifest
-from tests.postgres import free_port
 from tests.stage import Stage, open_stage
 
 DEPLOYBOT = str(Path(sys.executable).parent / "deploybot")

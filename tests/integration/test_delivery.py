@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from bot.app import Application
+from bot.example.programs import free_port
 from bot.services import finding
-from tests.postgres import free_port
 from tests.stage import Client, Stage, open_stage, running_bot, texts
 
 START = "/deploy start storefront v1.4.2 production --checklist short"

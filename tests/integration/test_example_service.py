@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,7 +25,7 @@ import pytest_asyncio
 from bot.domain.check import Outcome, Secret
 from bot.domain.inbound import InboundAlert
 from bot.example.breaking import SWITCHES
-from bot.example.programs import Programs
+from bot.example.programs import LOOPBACK, Programs, free_port, listens
 from bot.example.running import Example, example_service
 from bot.web import Hooks, WebServer, application
 from bot.web.hooks import ALERTMANAGER_PATH
@@ -645,3 +646,12 @@ async def test_a_folder_serves_one_process_at_a_time(example: Example) -> None:
         async with example_service(folder):
             pass
     assert example.service.programs.running, "what runs was not touched"
+
+
+async def test_a_free_port_is_kept_for_whoever_asked_for_it() -> None:
+    port = free_port()
+    with pytest.raises(OSError, match="already in use"), socket.socket() as passer_by:
+        passer_by.bind((LOOPBACK, port))
+    assert not await listens(port)
+    async with await asyncio.start_server(lambda _reader, writer: writer.close(), LOOPBACK, port):
+        assert await listens(port)

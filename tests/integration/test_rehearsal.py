@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bot.cli import app
-from tests.postgres import free_port
+from bot.example.programs import free_port
 from tests.servers.prometheus import PrometheusServer, prometheus_server
 
 SIDECAR = """

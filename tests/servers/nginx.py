@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.postgres import free_port
+from bot.example.programs import free_port
 from tests.servers.certificates import Certificate
 
 _MAIN = """

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.postgres import free_port
+from bot.example.programs import free_port
 
 _CONFIG = """
 [databases]

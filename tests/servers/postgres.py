@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bot.domain.check import Secret
-from tests.postgres import PostgresServer, free_port
+from bot.example.programs import free_port
+from tests.postgres import PostgresServer
 
 _ROLES = """
 create role app login;

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.postgres import free_port
+from bot.example.programs import free_port
 from tests.servers.programs import running
 from tests.servers.serving import serving
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.domain.check import Secret
-from tests.postgres import free_port
+from bot.example.programs import free_port
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import pytest
 
 from bot.checks.egress import AllowList
 from bot.checks.gate import GRANTED, NOT_ALLOWED, UNREACHABLE, UNSUPPORTED, Gate
-from tests.postgres import free_port
+from bot.example.programs import free_port
 from tests.servers.site import serve_site
 
 

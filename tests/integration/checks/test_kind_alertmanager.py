@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bot.domain.check import Outcome
+from bot.example.programs import free_port
 from tests.checking import examine
-from tests.postgres import free_port
 from tests.servers.alertmanager import KEY, AlertmanagerServer, alertmanager_server
 from tests.servers.prometheus import prometheus_server
 

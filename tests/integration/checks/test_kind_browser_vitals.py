@@ -21,8 +21,8 @@ from bot.checks.engine import Engine
 from bot.checks.kind import Context
 from bot.checks.processes import LocalProcesses
 from bot.domain.check import Binding, CheckSpec, Evidence, ItemResult, Outcome
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.site import Site, serve_site
 
 #: Keeps the main thread busy for this long, once the page has been painted.

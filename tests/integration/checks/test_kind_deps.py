@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bot.domain.check import Evidence, Outcome
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
 from tests.contracts.osv import OsvServer
-from tests.postgres import free_port
 from tests.servers.serving import serving
 
 JINJA = ("PyPI", "jinja2", "2.10")

@@ -15,10 +15,10 @@ import pytest
 from aiohttp import web
 
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
 from tests.contracts import backup_tools as printed
 from tests.contracts.migration_tools import program
-from tests.postgres import free_port
 from tests.servers.git import GitRepository
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bot.domain.check import Evidence, Outcome
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.certificates import Authority
 from tests.servers.nginx import GOOD_HEADERS, Nginx, Server, running_nginx
 from tests.servers.shop import Shop, serving

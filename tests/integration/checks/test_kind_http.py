@@ -11,8 +11,8 @@ from bot.checks.kinds.http.latency import percentile
 from bot.checks.kinds.http.plain import Http, HttpParams
 from bot.checks.kinds.http.version import same_version
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.shop import PASSWORD, Shop, make_token, serving
 
 

@@ -11,8 +11,8 @@ import pytest
 from bot.checks.kind import NoData
 from bot.checks.kinds.http.whoami import WhoAmI, WhoAmIParams, moment
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.shop import PASSWORD, Shop, make_token, serving
 
 

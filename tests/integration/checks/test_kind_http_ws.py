@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.certificates import Authority
 from tests.servers.nginx import Server, running_nginx
 from tests.servers.shop import Shop, serving

@@ -14,9 +14,9 @@ import pytest
 
 from bot.checks.catalogue import Catalogue
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
 from tests.contracts.kubernetes import TOKEN, KubernetesServer, daemon_set, deployment, pod
-from tests.postgres import free_port
 from tests.servers.serving import serving
 
 # ── kube.limits ──────────────────────────────────────────────────────────────────────────────────────────

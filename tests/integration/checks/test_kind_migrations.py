@@ -15,11 +15,12 @@ import asyncpg
 import pytest
 
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from bot.storage import migrating
 from bot.storage.database import Database
 from tests.checking import examine, make_context
 from tests.contracts import migration_tools as printed
-from tests.postgres import PostgresServer, free_port
+from tests.postgres import PostgresServer
 
 REPOSITORY = Path(__file__).parents[3]
 

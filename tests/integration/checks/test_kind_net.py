@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bot.domain.check import Evidence, Outcome
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 
 #: A name that never resolves (RFC 6761), allowed all the same.
 NOWHERE = make_context(allow=["127.0.0.0/8", "db.invalid", "::1/128", "localhost"])

@@ -11,9 +11,9 @@ import pytest
 
 from bot.checks.catalogue import Catalogue
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
 from tests.contracts.prometheus import partial_prometheus
-from tests.postgres import free_port
 from tests.servers.prometheus import PrometheusServer, prometheus_server
 from tests.servers.serving import serving
 

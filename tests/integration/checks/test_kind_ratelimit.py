@@ -9,8 +9,8 @@ import pytest
 
 from bot.checks.kinds.ratelimit import Burst, BurstParams
 from bot.domain.check import Evidence, Outcome
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.nginx import Nginx, Server, running_nginx
 from tests.servers.shop import Shop, serving
 

@@ -13,8 +13,8 @@ import pytest
 from redis.asyncio import Redis
 
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.postgres import throw_away_ca
 from tests.servers.redis import RedisServer, redis_server
 

@@ -15,9 +15,9 @@ from bot.checks.kinds.signal import ANY_VERSION, PrometheusSignal
 from bot.checks.web import WebClient
 from bot.domain.check import Evidence, Outcome
 from bot.domain.monitoring import Measure, Sample
+from bot.example.programs import free_port
 from bot.watch.detector import replay
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.prometheus import PrometheusServer, prometheus_server
 from tests.servers.serving import serving
 

@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.pgbouncer import pgbouncer
 from tests.servers.postgres import ProductionPostgres, production_postgres, throw_away_ca
 

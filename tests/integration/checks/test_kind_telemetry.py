@@ -12,6 +12,7 @@ from aiohttp import web
 
 from bot.checks.catalogue import Catalogue
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
 from tests.contracts import grafana as grafana_contract
 from tests.contracts import sentry as sentry_contract
@@ -21,7 +22,6 @@ from tests.contracts.loki import LogStores
 from tests.contracts.sentry import SentryServer
 from tests.contracts.statuspage import StatuspageServer, incident, maintenance
 from tests.contracts.tempo import TraceStore
-from tests.postgres import free_port
 from tests.servers.serving import serving
 
 #: Where nothing listens.

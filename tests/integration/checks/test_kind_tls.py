@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from bot.domain.check import Evidence, Outcome
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
-from tests.postgres import free_port
 from tests.servers.certificates import Authority, Certificate
 from tests.servers.nginx import Nginx, Server, running_nginx
 

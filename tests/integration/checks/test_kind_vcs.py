@@ -12,9 +12,9 @@ from aiohttp import web
 
 from bot.checks.catalogue import Catalogue
 from bot.domain.check import Evidence, Outcome, Secret
+from bot.example.programs import free_port
 from tests.checking import examine, make_context
 from tests.contracts.github import HEAD, OLD, TOKEN, GitHubServer, check_run, release
-from tests.postgres import free_port
 from tests.servers.git import GitRepository
 from tests.servers.serving import serving
 

@@ -15,8 +15,8 @@ from aiohttp import web
 from bot.checks.egress import AllowList
 from bot.checks.kind import Broken, Refused, TargetDown
 from bot.checks.web import WebClient, host_and_port
+from bot.example.programs import free_port
 from tests.checking import LOOPBACK
-from tests.postgres import free_port
 from tests.servers.certificates import Authority
 from tests.servers.nginx import Nginx, Server, running_nginx
 from tests.servers.shop import Shop, serving
