@@ -15,7 +15,7 @@ from slack_bolt.async_app import AsyncApp
 
 from bot.checklists.library import ChecklistLibrary
 from bot.config import Settings
-from bot.domain.errors import DeploybotError, GroupUnknown
+from bot.domain.errors import AudienceUnknown, DeploybotError, GroupUnknown
 from bot.scheduling import scheduler
 from bot.services.attending import Attendance
 from bot.services.ci import CiDesk
@@ -89,8 +89,8 @@ class _LateBell:
             hearer.ring()
 
 
-class _LateGroups:
-    """User groups, once there is a Slack to ask; until then nobody is in any."""
+class _LatePeople:
+    """Who is in which user group and channel, once there is a Slack to ask; until then nobody is."""
 
     def __init__(self) -> None:
         self.teams: Teams | None = None
@@ -104,6 +104,15 @@ class _LateGroups:
             raise GroupUnknown(group, str(error)) from error
         return await gateway.members(group)
 
+    async def audience(self, team: str, channel: str) -> frozenset[str] | None:
+        if self.teams is None:
+            raise AudienceUnknown(channel, "not connected to Slack")
+        try:
+            gateway = await self.teams.of(team)
+        except DeploybotError as error:
+            raise AudienceUnknown(channel, str(error)) from error
+        return await gateway.audience(channel)
+
 
 def make_ports(
     settings: Settings,
@@ -116,7 +125,7 @@ def make_ports(
 
     `process` has the variables that checklists' checks are filled in with; the process's own unless given.
     """
-    bell = _LateBell()
+    bell, people = _LateBell(), _LatePeople()
     clock = clock or SystemClock()
     library = ChecklistLibrary([settings.checklists, SHIPPED_CHECKLISTS])
     verifier = SidecarVerifier(
@@ -133,7 +142,8 @@ def make_ports(
         watching=watching or SidecarWatching(verifier),
         schedule=SidecarSchedule(library, process=process),
         rulebook=SidecarRulebook(library, process=process),
-        groups=_LateGroups(),
+        groups=people,
+        channels=people,
         policies=SidecarPolicies(library),
     )
     return ports, bell
@@ -217,7 +227,7 @@ class Application:
             ring=self._bell.ring,
         )
         self._reached, gateway = reached, reached.gateway
-        if isinstance(self.ports.groups, _LateGroups):
+        if isinstance(self.ports.groups, _LatePeople):
             self.ports.groups.teams = reached.teams
         # Bolt sees SLACK_CLIENT_ID in the environment and prepares a flow of its own; it is used nowhere.
         bolt = AsyncApp(
@@ -300,12 +310,14 @@ class Application:
         await self._reminders.start()
         self._outbox = Outbox(self.ports, announced_to(settings), link=links_by(reached.teams))
         await self._outbox.start()
-        ci_desk = CiDesk(self.ports, SlackOffices(reached.teams, home=reached.identity))
+        offices = SlackOffices(reached.teams, home=reached.identity)
+        ci_desk = CiDesk(self.ports, offices)
         web_app = application(
             readiness=self.readiness,
             bolt=None if settings.socket_mode else bolt,
             hooks=Hooks(
-                token=settings.hook_token.get_secret_value().strip(), receive=partial(receive, self.ports)
+                token=settings.hook_token.get_secret_value().strip(),
+                receive=partial(receive, self.ports, offices),
             ),
             ci=CiHooks(
                 ports=self.ports,

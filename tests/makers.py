@@ -58,7 +58,7 @@ class ListedLibrary:
 
     def __init__(self, routing: Routing | None = None, **checklists: Checklist) -> None:
         self._checklists = checklists
-        self._routing = routing or Routing()
+        self.rules = routing or Routing()
 
     def names(self) -> tuple[str, ...]:
         """In the order given."""
@@ -74,7 +74,7 @@ class ListedLibrary:
 
     def routing(self) -> Routing:
         """As given."""
-        return self._routing
+        return self.rules
 
     def fill(self, checklist: Checklist, variables: dict[str, str]) -> Checklist:
         """As it is."""
@@ -226,6 +226,17 @@ class ListedGroups:
         return frozenset(self._groups[group])
 
 
+class ListedChannels:
+    """Private channels kept in memory, by id; every other one is public."""
+
+    def __init__(self, **private: Sequence[str]) -> None:
+        self._private = private
+
+    async def audience(self, team: str, channel: str) -> frozenset[str] | None:
+        """As given."""
+        return frozenset(self._private[channel]) if channel in self._private else None
+
+
 class WrittenPolicies:
     """A policy that is written beforehand."""
 
@@ -289,6 +300,7 @@ def make_ports(
     schedule: WrittenSchedule | None = None,
     rules: Conduct | None = None,
     groups: ListedGroups | None = None,
+    channels: ListedChannels | None = None,
     policies: WrittenPolicies | None = None,
 ) -> Ports:
     """Ports on a real database, with everything else in memory."""
@@ -303,6 +315,7 @@ def make_ports(
         schedule=schedule or WrittenSchedule(),
         rulebook=WrittenRulebook(rules),
         groups=groups or ListedGroups(),
+        channels=channels or ListedChannels(),
         policies=policies or WrittenPolicies(),
         bell=CountingBell(),
     )

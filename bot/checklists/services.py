@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from bot.checklists.sidecar import did_you_mean, problems_of
-from bot.domain.ci_requests import CHANNEL, PERSON
+from bot.domain.ci_requests import CHANNEL, PERSON, TEAM
 from bot.domain.errors import ServicesUnusable
 from bot.domain.routing import GitHubRule, Routing, ServiceRule
 
@@ -33,6 +33,7 @@ class Service(_Strict):
     checklist: str = Field(default="", description="The checklist it goes by where nobody names one.")
     channel: str = Field(default="", description="Slack channel id (C…) where CI's deployments start.")
     lead: str = Field(default="", description="Slack user id (U…) of who leads what CI starts.")
+    team: str = Field(default="", description="Slack workspace id (T…), where the bot is in several.")
 
 
 class GitHub(_Strict):
@@ -50,6 +51,7 @@ class GitHub(_Strict):
         default_factory=dict, description="Slack user ids by GitHub login: who created it leads it."
     )
     checklist: str = Field(default="", description="The checklist it goes by.")
+    team: str = Field(default="", description="Slack workspace id (T…); that of the service where unset.")
 
 
 class ServicesFile(_Strict):
@@ -109,6 +111,8 @@ def _problems(content: ServicesFile, checklists: Collection[str]) -> Iterator[st
             yield f"{where}/channel: “{rule.channel}” is no Slack channel id (C…)"
         if rule.lead and not PERSON.fullmatch(rule.lead):
             yield f"{where}/lead: “{rule.lead}” is no Slack user id (U…)"
+        if rule.team and not TEAM.fullmatch(rule.team):
+            yield f"{where}/team: “{rule.team}” is no Slack workspace id (T…)"
     for where, github in listed_github:
         for login, user in github.leads.items():
             if not PERSON.fullmatch(user):

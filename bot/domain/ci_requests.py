@@ -38,9 +38,10 @@ _TEXTS = KEYS[1:9]
 _COMMITS = ("base", "head", "first_commit_at", "count")
 #: Most items in one request: a checklist can have no more.
 MOST_TICKS = 250
-#: Ids of people and of channels (Slack docs: users, conversations).
+#: Ids of people, channels and workspaces (Slack docs: users, conversations, team.info).
 PERSON = re.compile(r"[UW][A-Z0-9]{2,}")
 CHANNEL = re.compile(r"[CG][A-Z0-9]{2,}")
+TEAM = re.compile(r"T[A-Z0-9]{2,}")
 
 
 class CiAction(StrEnum):

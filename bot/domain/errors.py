@@ -370,6 +370,18 @@ class GroupUnknown(DeploybotError):
         )
 
 
+class AudienceUnknown(DeploybotError):
+    """A channel of which Slack does not tell who is in it: nothing of it is shown to anybody."""
+
+    retryable = True
+
+    def __init__(self, channel: str, why: str) -> None:
+        super().__init__(
+            f"Slack does not say who may read <#{channel}> ({why}), so I cannot see what you may be shown. "
+            "Nothing was changed. Try again; if it stays so, tell whoever runs this bot."
+        )
+
+
 class NoSuchTrigger(DeploybotError):
     """A trigger that nobody raised, or that was raised anew since the person's screen was drawn."""
 

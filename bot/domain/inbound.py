@@ -25,8 +25,9 @@ SAID_ANNOTATIONS = ("summary", "description", "message")
 #: Characters of a title or a name, and of a sentence.
 SHORT, LONG = 200, 1000
 #: What our own form may have; the first three it must have.
-TRIGGER_KEYS = ("service", "environment", "title", "said", "severity", "url", "key", "resolved", "started_at")
-_NEEDED = TRIGGER_KEYS[:3]
+_NEEDED = ("service", "environment", "title")
+_TEXTS = (*_NEEDED, "said", "severity", "url", "key", "team")
+TRIGGER_KEYS = (*_TEXTS, "resolved", "started_at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,15 @@ class InboundAlert:
     #: Where to look, http or https; may be empty.
     url: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: Slack id of the workspace it is meant for; empty for every one that deploys its service.
+    team: str = ""
 
 
-def alerts_of_alertmanager(payload: Any) -> tuple[InboundAlert, ...]:
-    """What Alertmanager's webhook tells. Raises InboundUnusable with everything that is wrong."""
+def alerts_of_alertmanager(payload: Any, *, team: str = "") -> tuple[InboundAlert, ...]:
+    """What Alertmanager's webhook tells, for one workspace where its address named one.
+
+    Raises InboundUnusable with everything that is wrong.
+    """
     reading = Reading()
     body = reading.object(payload, "the request")
     version = body.get("version")
@@ -69,7 +75,7 @@ def alerts_of_alertmanager(payload: Any) -> tuple[InboundAlert, ...]:
     for number, one in enumerate(given):
         where = f"alerts[{number}]"
         if isinstance(one, dict):
-            found.append(_alert(reading, one, where))
+            found.append(_alert(reading, one, where, team))
         else:
             reading.object(one, where)
     reading.refuse(_ALERTMANAGER)
@@ -82,7 +88,7 @@ def alert_of_trigger(payload: Any) -> InboundAlert:
     body = reading.object(payload, "the request")
     for name in sorted(set(body) - set(TRIGGER_KEYS)):
         reading.wrong(f"there is no {shown(name)}")
-    texts = {name: reading.text(body, name, "", needed=name in _NEEDED) for name in TRIGGER_KEYS[:7]}
+    texts = {name: reading.text(body, name, "", needed=name in _NEEDED) for name in _TEXTS}
     resolved = body.get("resolved", False)
     if not isinstance(resolved, bool):
         reading.wrong(f"resolved is {kind_of(resolved)}, not true or false")
@@ -101,10 +107,11 @@ def alert_of_trigger(payload: Any) -> InboundAlert:
         environment=cut(environment, SHORT),
         started_at=started_at,
         url=address(texts["url"]),
+        team=cut(texts["team"].strip(), SHORT),
     )
 
 
-def _alert(reading: Reading, alert: Mapping[str, Any], where: str) -> InboundAlert:
+def _alert(reading: Reading, alert: Mapping[str, Any], where: str, team: str) -> InboundAlert:
     labels = reading.texts(alert, "labels", where)
     annotations = reading.texts(alert, "annotations", where)
     status = reading.text(alert, "status", where, needed=True)
@@ -123,6 +130,7 @@ def _alert(reading: Reading, alert: Mapping[str, Any], where: str) -> InboundAle
         started_at=reading.instant(alert, "startsAt", where, needed=True),
         url=url,
         labels=labels,
+        team=cut(team.strip(), SHORT),
     )
 
 

@@ -26,6 +26,8 @@ class ServiceRule:
     channel: str = ""
     #: Who leads what CI starts without naming anybody: Slack user id.
     lead: str = ""
+    #: Slack id of the workspace where CI does not say which; empty with one workspace.
+    team: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class GitHubRule:
     #: Slack user ids of people by their login on GitHub: who created the deployment leads it.
     leads: Mapping[str, str] = field(default_factory=dict)
     checklist: str = ""
+    #: Slack id of the workspace; empty for that of the service.
+    team: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +70,7 @@ class Routing:
             checklist=next((rule.checklist for rule in fitting if rule.checklist), ""),
             channel=next((rule.channel for rule in fitting if rule.channel), ""),
             lead=next((rule.lead for rule in fitting if rule.lead), ""),
+            team=next((rule.team for rule in fitting if rule.team), ""),
         )
 
     def of_github(self, repository: str, environment: str) -> GitHubRule | None:

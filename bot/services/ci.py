@@ -111,7 +111,7 @@ class CiDesk:
         AnotherVersion, GateClosed, NotPermitted, AlreadyDeploying, DeploymentClosed, InvalidName,
         ChecklistUnusable, StorageBusy, StorageFailed.
         """
-        premises = await self._offices.premises(request.team)
+        premises = await self._offices.premises(request.team or self._usual_team(request))
         if request.action is CiAction.START:
             return await self._start(request, premises, delivery)
         state = await self._meant(request, premises.team)
@@ -134,6 +134,11 @@ class CiDesk:
         state = await ending.finish(self._ports, state.id, user=CI, delivery=delivery)
         ended = "finished" if not state.phase.open else "its evidence is looked at first, then it is finished"
         return Done(deployment=state, said=(*done.said, ended))
+
+    def _usual_team(self, request: CiRequest) -> str:
+        if not request.service:
+            return ""
+        return self._ports.library.routing().of(request.service, request.environment).team
 
     async def link_of(self, state: Deployment) -> str | None:
         """The link to a deployment's thread; a card that is just being posted is waited for. None without."""

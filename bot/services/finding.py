@@ -7,6 +7,7 @@ import re
 
 from bot.domain.deployment import Deployment
 from bot.domain.errors import NoSuchDeployment
+from bot.services import seeing
 from bot.services.ports import Ports
 from bot.storage import posts
 from bot.storage.posts import Post
@@ -21,13 +22,23 @@ async def get(ports: Ports, deployment_id: int, *, team: str) -> Deployment:
     return state
 
 
-async def named(ports: Ports, team: str, name: str) -> Deployment:
-    """The deployment people call `name`. Raises NoSuchDeployment, with the nearest open one."""
+async def named(
+    ports: Ports, team: str, name: str, *, user: str | None = None, channel: str = ""
+) -> Deployment:
+    """The deployment people call `name`, where this person may see it; without one, any.
+
+    What is in `channel`, where they ask, they see. Raises NoSuchDeployment, with the nearest open one,
+    AudienceUnknown.
+    """
     async with ports.database.read() as tx:
         state = await ports.deployments.named(tx, team, name)
-        if state is not None:
+        others = [] if state is not None else await ports.deployments.open(tx, team)
+    if state is not None:
+        if user is None or state.channel == channel or await seeing.seen_by(ports, user, [state]):
             return state
-        known = [d.name for d in await ports.deployments.open(tx, team)]
+    elif user is not None:
+        others = await seeing.seen_by(ports, user, others)
+    known = [d.name for d in others]
     nearest = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.5)
     raise NoSuchDeployment(name, nearest=nearest[0] if nearest else None)
 
@@ -38,9 +49,14 @@ def looks_like_a_name(word: str) -> bool:
 
 
 async def opened(ports: Ports, team: str, channel: str | None = None) -> list[Deployment]:
-    """The open deployments of a workspace, or of one channel, oldest first."""
+    """The open deployments of a workspace, or of one channel, oldest first, whoever may see them."""
     async with ports.database.read() as tx:
         return await ports.deployments.open(tx, team, channel)
+
+
+async def opened_to(ports: Ports, team: str, user: str) -> list[Deployment]:
+    """The open deployments of a workspace that a person may see, oldest first. Raises AudienceUnknown."""
+    return await seeing.seen_by(ports, user, await opened(ports, team))
 
 
 async def newest(ports: Ports, team: str, channel: str) -> Deployment | None:

@@ -116,6 +116,7 @@ def _start(told: GitHubDeployment, rule: GitHubRule) -> CiRequest:
         channel=rule.channel,
         lead=rule.leads.get(told.creator.casefold(), "") or rule.lead,
         checklist=rule.checklist,
+        team=rule.team,
     )
 
 

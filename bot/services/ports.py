@@ -109,6 +109,16 @@ class Groups(Protocol):
         """
 
 
+class Channels(Protocol):
+    """Knows who may read which channel."""
+
+    async def audience(self, team: str, channel: str) -> frozenset[str] | None:
+        """Slack ids of the people of a private channel, at most a few minutes old; None for a public one.
+
+        Empty where the bot cannot see the channel. Raises AudienceUnknown where Slack does not say.
+        """
+
+
 class Policies(Protocol):
     """Knows when a checklist lets nothing be deployed, and how long its lead may be quiet."""
 
@@ -187,4 +197,5 @@ class Ports:
     schedule: Schedule
     rulebook: Rulebook
     groups: Groups
+    channels: Channels
     policies: Policies

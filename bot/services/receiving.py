@@ -13,6 +13,7 @@ from bot.domain.errors import DeploymentClosed
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source, Trigger
 from bot.services import alerting
+from bot.services.ci import Offices
 from bot.services.ports import Ports
 
 #: How bad an alert is by its severity, so that a warning that becomes critical is announced again.
@@ -75,19 +76,29 @@ class Inbound(Protocol):
     def labels(self) -> Mapping[str, str]:
         """What else the other system says."""
 
+    @property
+    def team(self) -> str:
+        """Slack id of the workspace it is meant for; empty for every one that deploys its service."""
 
-async def receive(ports: Ports, alerts: Sequence[Inbound], source: Source) -> tuple[str, ...]:
+
+async def receive(
+    ports: Ports, offices: Offices, alerts: Sequence[Inbound], source: Source
+) -> tuple[str, ...]:
     """Raise, join or note as recovered each alert in the open deployments of its service and environment.
 
     A word for each alert: what became of it. What is resolved there stays raised here until a person clears
-    it. Raises StorageBusy, StorageFailed; what was taken before is kept, and the same again is no news.
+    it. Raises WrongWorkspace before anything is done; StorageBusy, StorageFailed: what was taken before is
+    kept, and the same again is no news.
     """
+    for team in sorted({alert.team for alert in alerts if alert.team}):
+        await offices.premises(team)
     return tuple([await _receive(ports, alert, source) for alert in alerts])
 
 
 async def _receive(ports: Ports, alert: Inbound, source: Source) -> str:
     async with ports.database.read() as tx:
         found = await ports.deployments.opened_for(tx, alert.service, alert.environment)
+    found = [deployment for deployment in found if alert.team in ("", deployment.team)]
     said: list[str] = []
     for deployment in found:
         try:

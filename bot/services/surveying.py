@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from bot.domain.belonging import Own, groups_named, own
 from bot.domain.deployment import Deployment
 from bot.domain.errors import GroupUnknown
+from bot.services import seeing
 from bot.services.ports import Ports
 from bot.storage import homes, posts
 from bot.storage.posts import Post
@@ -51,9 +52,10 @@ class Survey:
     """Everything a person's home shows."""
 
     mine: Mine
-    #: The open deployments, oldest first.
+    #: Every open deployment, and those of them the person may see; oldest first.
+    every: Sequence[Deployment]
     running: Sequence[Deployment]
-    #: The last ones that ended, newest first.
+    #: The last ones that ended, as far as the person may see them, newest first.
     ended: Sequence[Deployment]
     usual: Sequence[Usual]
     #: The card, the messages with boxes and the alerts of all of them.
@@ -74,17 +76,22 @@ async def mine(ports: Ports, team: str, user: str, *, only: int | None = None) -
 
 
 async def survey(ports: Ports, team: str, user: str) -> Survey:
-    """Everything a person's home shows. Raises StorageBusy, StorageFailed."""
+    """Everything a person's home shows: nothing of private channels they are not in, but what is theirs.
+
+    Raises StorageBusy, StorageFailed, AudienceUnknown.
+    """
     async with ports.database.read() as tx:
-        running = await ports.deployments.open(tx, team)
+        every = await ports.deployments.open(tx, team)
         ended = await ports.deployments.ended(tx, team, most=ENDED)
         usual = await ports.deployments.newest_of_each(tx, team, user, most=USUAL)
-        messages = await posts.of_all(tx, [d.id for d in running], *homes.LINKED)
+        messages = await posts.of_all(tx, [d.id for d in every], *homes.LINKED)
         messages += await posts.of_all(tx, [d.id for d in ended], "card")
+    seen = await seeing.seen_by(ports, user, [*every, *ended])
     return Survey(
-        mine=await _mine(ports, team, user, running, messages),
-        running=running,
-        ended=ended,
+        mine=await _mine(ports, team, user, every, messages),
+        every=every,
+        running=[one for one in seen if one.phase.open],
+        ended=[one for one in seen if not one.phase.open],
         usual=[
             Usual(service=service, environment=environment, checklist=checklist, channel=channel)
             for service, environment, checklist, channel in usual

@@ -96,10 +96,14 @@ class Meaning:
             return None
         return await finding.in_thread(self._ports, asked.team, asked.channel, asked.thread_ts)
 
+    async def by_name(self, asked: Asked, name: str) -> Deployment:
+        """By name alone, where the person may see it. Raises NoSuchDeployment, AudienceUnknown."""
+        return await finding.named(self._ports, asked.team, name, user=asked.user, channel=asked.channel)
+
     async def named(self, asked: Asked, name: str) -> Deployment:
         """By name, or by the service of an open deployment of the channel. Raises NoSuchDeployment."""
         try:
-            return await finding.named(self._ports, asked.team, name)
+            return await self.by_name(asked, name)
         except NoSuchDeployment:
             here = await finding.opened(self._ports, asked.team, asked.channel)
             same = [d for d in here if d.target.service.casefold() == name.casefold()]
@@ -308,7 +312,7 @@ class Conversation:
         return await self._describe(found)
 
     async def _list(self, asked: Asked) -> Answer:
-        found = await finding.opened(self._ports, asked.team)
+        found = await finding.opened_to(self._ports, asked.team, asked.user)
         locked = locks.lock_lines(await locking.listed(self._ports, asked.team))
         none = f"No deployment is open. `{asked.prefix} start` begins one."
         described = (await self._describe(found)).text if found else none
@@ -337,7 +341,7 @@ class Conversation:
         found: Sequence[Deployment] = []
         if finding.looks_like_a_name(first):
             try:
-                found = [await finding.named(self._ports, asked.team, first)]
+                found = [await self._meaning.by_name(asked, first)]
             except NoSuchDeployment:
                 if not reason:
                     raise
@@ -366,7 +370,7 @@ class Conversation:
         found: Sequence[Deployment] = []
         if finding.looks_like_a_name(first):
             with contextlib.suppress(NoSuchDeployment):
-                found, rest = [await finding.named(self._ports, asked.team, first)], more.strip()
+                found, rest = [await self._meaning.by_name(asked, first)], more.strip()
         found = found or await self._meaning.meant(asked)
         if not found:
             return Answer(text=nothing_open(asked))
@@ -398,7 +402,7 @@ class Conversation:
         wanted = remind.words
         if finding.looks_like_a_name(first):
             with contextlib.suppress(NoSuchDeployment):
-                found, wanted = [await finding.named(self._ports, asked.team, first)], more.strip()
+                found, wanted = [await self._meaning.by_name(asked, first)], more.strip()
         found = found or await self._meaning.meant(asked)
         if not found:
             return Answer(text=nothing_open(asked))

@@ -18,7 +18,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.domain.errors import GroupUnknown
+from bot.domain.errors import AudienceUnknown, GroupUnknown
 from bot.domain.localtime import FALLBACK, Reader
 from bot.slack.blocks.words import Block, Drawing
 from bot.slack.ids import POST_EVENT
@@ -27,9 +27,11 @@ from bot.slack.mrkdwn import shorten
 #: Longest wait for an answer from Slack, in seconds, and for those needed before Slack's own 3 s are over.
 CALL_S = 10.0
 QUICK_S = 1.2
-#: How long the members of a user group are believed, in seconds: who was just added waits so long at most.
-#: `usergroups.users.list` is Tier 2, 20 calls a minute (Slack docs: rate limits).
+#: How long the members of a user group, or a private channel, are believed, in seconds: who was just added
+#: waits so long at most. `usergroups.users.list` is Tier 2, 20 calls a minute (Slack docs: rate limits).
 MEMBERS_S = 120.0
+#: Members asked for at once (Slack docs: conversations.members).
+PAGE = 1000
 
 #: Slack's own bot, which does not say that it is one (Slack docs: user object).
 SLACKBOT = "USLACKBOT"
@@ -54,6 +56,9 @@ _PERMANENT = {
     "token_expired",
     "token_revoked",
 }
+
+#: What Slack says of a conversation that the bot cannot see.
+UNSEEN = {"channel_not_found", "missing_scope", "not_in_channel"}
 
 #: What to do about a refusal, per code.
 _HINTS = {
@@ -153,6 +158,8 @@ class Account:
 
     #: With the workspace's token.
     client: AsyncWebClient
+    #: How long the people of groups and channels are believed, in seconds.
+    believed_s: float = MEMBERS_S
     #: Where the workspace is; known once `identity` was asked.
     url: str = ""
     #: Slack's handle of the bot there, as in `@deploybot`; the ids of its user and of the bot (`B…`).
@@ -165,6 +172,8 @@ class Account:
     #: The people of user groups, with the second they were asked for; the names of user groups.
     members: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
+    #: The people of private channels, None for public ones, with the second they were asked for.
+    audiences: dict[str, tuple[float, frozenset[str] | None]] = field(default_factory=dict)
 
 
 class Gateway:
@@ -424,6 +433,50 @@ class Gateway:
         conversation = answer.get("channel") or {}
         return bool(conversation.get("is_member") or conversation.get("is_im"))
 
+    async def audience(self, channel: str) -> frozenset[str] | None:
+        """Who may read a channel, as of two minutes ago at most: None where it is public.
+
+        Nobody for a conversation the bot cannot see. Where Slack does not answer, what it said last counts;
+        raises AudienceUnknown where it has said nothing yet.
+        """
+        asked_at, known = self.account.audiences.get(channel, (None, None))
+        if asked_at is not None and time.monotonic() - asked_at < self.account.believed_s:
+            return known
+        try:
+            found = await self._audience(channel)
+        except SlackFailure as failure:
+            if failure.code in UNSEEN:
+                found = frozenset()
+            elif asked_at is None:
+                raise AudienceUnknown(channel, failure.code) from failure
+            else:
+                return known
+        self.account.audiences[channel] = (time.monotonic(), found)
+        return found
+
+    async def _audience(self, channel: str) -> frozenset[str] | None:
+        answer = await self.call("conversations.info", timeout=QUICK_S, channel=channel)
+        conversation = answer.get("channel") or {}
+        if conversation.get("is_im"):
+            return frozenset({str(conversation.get("user", ""))})
+        if not (conversation.get("is_private") or conversation.get("is_mpim")):
+            return None
+        people: set[str] = set()
+        cursor = ""
+        while True:
+            page = await self.call(
+                "conversations.members",
+                timeout=QUICK_S,
+                form=True,
+                channel=channel,
+                limit=PAGE,
+                cursor=cursor,
+            )
+            people.update(str(user) for user in page.get("members", ()))
+            cursor = str((page.get("response_metadata") or {}).get("next_cursor") or "")
+            if not cursor:
+                return frozenset(people)
+
     async def person(self, user: str, *, timeout: float = CALL_S) -> Person:
         """The person's name, zone and locale, kept once known; their id and UTC where Slack does not say."""
         people = self.account.people
@@ -452,8 +505,8 @@ class Gateway:
 
     async def members(self, group: str) -> frozenset[str]:
         """Who is in a user group, as of two minutes ago at most. Raises GroupUnknown."""
-        asked_at, known = self.account.members.get(group, (-MEMBERS_S, frozenset()))
-        if time.monotonic() - asked_at < MEMBERS_S:
+        asked_at, known = self.account.members.get(group, (-self.account.believed_s, frozenset()))
+        if time.monotonic() - asked_at < self.account.believed_s:
             return known
         try:
             answer = await self.call("usergroups.users.list", timeout=QUICK_S, form=True, usergroup=group)

@@ -219,7 +219,7 @@ class Homes:
                 tx,
                 claimed,
                 stamp=stamps[row.team],
-                alarms=home.alarms(found.running),
+                alarms=home.alarms(found.every),
                 at=self._ports.clock.now(),
             )
 
@@ -229,7 +229,7 @@ class Homes:
         now = self._ports.clock.now()
         # Two drawings of one instant must differ, too.
         self._revision = max(self._revision + 1, int(now.timestamp() * 1000))
-        every: Mapping[int, Deployment] = {d.id: d for d in (*found.running, *found.ended)}
+        every: Mapping[int, Deployment] = {d.id: d for d in (*found.every, *found.ended)}
         return home.draw(
             home.Seen(
                 items=found.mine.items,

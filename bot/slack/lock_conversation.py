@@ -81,7 +81,8 @@ class LockConversation:
         text = (
             f"🔒 *{escape(made.what)}* is locked {locks.ends(made.until)}: “{escape(made.reason)}”.\n{lift}"
         )
-        held = [one for one in await finding.opened(self._ports, asked.team) if made.covers(one.target)]
+        opened = await finding.opened_to(self._ports, asked.team, asked.user)
+        held = [one for one in opened if made.covers(one.target)]
         if held:
             names = escape(" and ".join(one.name for one in held[:5]))
             text += f"\n{names}: under way already, and kept from Go as long as the lock holds."

@@ -51,10 +51,10 @@ class ShortcutListeners:
         thread = str(message.get("thread_ts") or "")
         text = " ".join(commands.typed(str(message.get("text") or "")).split())
         link = self._gateway.link(channel, ts, thread) or ""
-        opened = await finding.opened(self._ports, team)
         here = await finding.in_thread(self._ports, team, channel, thread or ts)
         if here is not None and here.phase.open:
             return Answer(view=_next(view, here, text=text, link=link))
+        opened = await finding.opened_to(self._ports, team, body["user"]["id"])
         if not opened:
             return Answer(view=shortcut_forms.nothing_open(self._command))
         if len(opened) == 1:

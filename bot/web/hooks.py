@@ -1,7 +1,8 @@
 """Alerts that other systems post: `/hooks/alertmanager` and `/hooks/triggers`, behind a bearer token.
 
 Every answer is JSON: `{"outcomes": [{"key", "title", "outcome"}]}`, or `{"error": a sentence}`. Alertmanager
-comes again after a 5xx only, so 503 is for what may work later and 4xx for what never will.
+comes again after a 5xx only, so 503 is for what may work later and 4xx for what never will. `?team=T…` in the
+address says which workspace Alertmanager means, `team` in the body which one the other hook does.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -45,7 +47,8 @@ def routes(hooks: Hooks | None) -> list[web.RouteDef]:
     """Both hooks; where they are off, the paths say so."""
 
     async def alertmanager(request: web.Request) -> web.Response:
-        return await _take(request, hooks, Source.ALERTMANAGER, _of_alertmanager)
+        read = partial(_of_alertmanager, team=request.query.get("team", ""))
+        return await _take(request, hooks, Source.ALERTMANAGER, read)
 
     async def triggers(request: web.Request) -> web.Response:
         return await _take(request, hooks, Source.HOOK, lambda payload: (alert_of_trigger(payload),))
@@ -53,8 +56,8 @@ def routes(hooks: Hooks | None) -> list[web.RouteDef]:
     return [web.post(ALERTMANAGER_PATH, alertmanager), web.post(TRIGGERS_PATH, triggers)]
 
 
-def _of_alertmanager(payload: Any) -> Sequence[InboundAlert]:
-    found = alerts_of_alertmanager(payload)
+def _of_alertmanager(payload: Any, *, team: str) -> Sequence[InboundAlert]:
+    found = alerts_of_alertmanager(payload, team=team)
     left_out = payload.get("truncatedAlerts")
     if left_out and isinstance(left_out, int):
         log.warning("Alertmanager left %d alerts out: its max_alerts is too small", left_out)

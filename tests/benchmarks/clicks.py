@@ -39,7 +39,7 @@ from bot.slack.listeners import Listeners
 from bot.storage import migrating
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
-from tests.makers import CHANNEL, TEAM, CountingBell, ListedGroups, posts_of, start
+from tests.makers import CHANNEL, TEAM, CountingBell, ListedChannels, ListedGroups, posts_of, start
 
 #: People clicking at once, clicks per turn, and turns.
 PEOPLE, CLICKS, TURNS = 20, 600, 9
@@ -154,6 +154,7 @@ async def ours(
         schedule=SidecarSchedule(library),
         rulebook=SidecarRulebook(library),
         groups=ListedGroups(),
+        channels=ListedChannels(),
         policies=SidecarPolicies(library),
         layout=MessageLayout(),
         bell=CountingBell(),

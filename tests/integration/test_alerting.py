@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 
@@ -20,6 +22,7 @@ from bot.domain.errors import (
     OnlyADrill,
     RollbackUnderWay,
     TriggerCleared,
+    WrongWorkspace,
 )
 from bot.domain.events import Fact
 from bot.domain.rollback import progress
@@ -28,6 +31,7 @@ from bot.domain.triggering import TriggerFinding
 from bot.domain.verification import Purpose
 from bot.domain.watching import VERIFIED, Source, Trigger, TriggerState
 from bot.services import alerting, auditing, checking, ending, receiving, rolling_back
+from bot.services.ci import Premises
 from bot.services.ports import Ports
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue
@@ -39,6 +43,7 @@ from bot.storage.posts import Post
 from tests.makers import (
     ANA,
     BEN,
+    TEAM,
     ManualClock,
     ScriptedVerifier,
     ScriptedWatching,
@@ -381,6 +386,21 @@ class Alert:
     started_at: datetime | None = None
     url: str = "https://alerts.test/abc"
     labels: dict[str, str] = field(default_factory=dict)
+    team: str = ""
+
+
+class OneOffice:
+    """Knows one workspace."""
+
+    async def premises(self, team: str) -> Premises:
+        """None of it is needed. Raises WrongWorkspace."""
+        if team != TEAM:
+            raise WrongWorkspace(team)
+        return cast(Premises, None)
+
+
+async def receive(ports: Ports, alerts: Sequence[Alert], source: Source) -> tuple[str, ...]:
+    return await receiving.receive(ports, OneOffice(), alerts, source)
 
 
 async def test_alerts_of_another_system_join_the_deployment_they_speak_of(
@@ -390,21 +410,34 @@ async def test_alerts_of_another_system_join_the_deployment_they_speak_of(
     alert = Alert(started_at=clock.now())
     other = replace(alert, key="x", service="shop")
 
-    async def receive(*alerts: Alert) -> tuple[str, ...]:
-        return await receiving.receive(ports, alerts, Source.ALERTMANAGER)
+    async def received(*alerts: Alert) -> tuple[str, ...]:
+        return await receive(ports, alerts, Source.ALERTMANAGER)
 
-    assert await receive(alert, alert, other) == (
+    assert await received(alert, alert, other) == (
         "raised",
         "joined",
         "no open deployment of shop in PRODUCTION",
     )
-    assert await receive(replace(alert, severity="critical")) == ("worse",)
-    assert await receive(replace(alert, resolved=True)) == ("recovered",)
+    assert await received(replace(alert, severity="critical")) == ("worse",)
+    assert await received(replace(alert, resolved=True)) == ("recovered",)
     trigger = (await state_of(ports, deployment)).aftermath.triggers["alertmanager/abc"]
     assert trigger.state is TriggerState.FIRING
     await alerting.clear(ports, deployment.id, trigger.seq, user=BEN, reason="known", delivery="v.1")
-    assert await receive(alert) == ("cleared already",)
-    assert await receive(replace(alert, started_at=clock.now() + timedelta(hours=1))) == ("raised",)
+    assert await received(alert) == ("cleared already",)
+    assert await received(replace(alert, started_at=clock.now() + timedelta(hours=1))) == ("raised",)
+
+
+async def test_an_alert_for_one_workspace_reaches_that_one(ports: Ports, clock: ManualClock) -> None:
+    ours = await start(ports)
+    theirs = await start(ports, team="TSECOND0001", channel="C1DEPLOYS11", delivery="start.theirs")
+    alert = Alert(started_at=clock.now(), team=TEAM)
+    assert await receive(ports, [alert], Source.ALERTMANAGER) == ("raised",)
+    assert (await state_of(ports, ours)).aftermath.triggers
+    assert not (await state_of(ports, theirs)).aftermath.triggers
+    await receive(ports, [replace(alert, team="")], Source.ALERTMANAGER)
+    assert (await state_of(ports, theirs)).aftermath.triggers
+    with pytest.raises(WrongWorkspace, match="not in the workspace TNOWHERE01"):
+        await receive(ports, [alert, replace(alert, key="other", team="TNOWHERE01")], Source.HOOK)
 
 
 async def test_instances_of_an_alert_are_one_trigger_that_recovers_with_the_last_of_them(
@@ -417,7 +450,7 @@ async def test_instances_of_an_alert_are_one_trigger_that_recovers_with_the_last
     ]
     said: list[str] = []
     for some in (pods[:30], pods[30:]):
-        said += await receiving.receive(ports, some, Source.ALERTMANAGER)
+        said += await receive(ports, some, Source.ALERTMANAGER)
     assert (said[0], set(said[1:])) == ("raised", {"joined"})
     assert len(await messages(ports, deployment, "alert")) == 1
     trigger = (await state_of(ports, deployment)).aftermath.triggers["alertmanager/HighErrorRate"]
@@ -425,31 +458,31 @@ async def test_instances_of_an_alert_are_one_trigger_that_recovers_with_the_last
     ended: list[str] = []
     for alert in pods:
         clock.forward(minutes=1)
-        ended += await receiving.receive(ports, [replace(alert, resolved=True)], Source.ALERTMANAGER)
+        ended += await receive(ports, [replace(alert, resolved=True)], Source.ALERTMANAGER)
     assert (set(ended[:-1]), ended[-1]) == ({"joined"}, "recovered")
     await alerting.clear(ports, deployment.id, trigger.seq, user=BEN, reason="known", delivery="v.1")
-    assert await receiving.receive(ports, pods[:1], Source.ALERTMANAGER) == ("cleared already",)
+    assert await receive(ports, pods[:1], Source.ALERTMANAGER) == ("cleared already",)
     anew = replace(pods[7], started_at=clock.now() + timedelta(minutes=1))
-    assert await receiving.receive(ports, [anew], Source.ALERTMANAGER) == ("raised",)
+    assert await receive(ports, [anew], Source.ALERTMANAGER) == ("raised",)
 
 
 async def test_from_the_sixth_trigger_of_a_system_on_they_are_one(ports: Ports, clock: ManualClock) -> None:
     deployment = await start(ports)
     alerts = [Alert(key=f"k{n}", title=f"Job {n} fails", started_at=clock.now()) for n in range(30)]
-    await receiving.receive(ports, alerts, Source.HOOK)
+    await receive(ports, alerts, Source.HOOK)
     assert len(await messages(ports, deployment, "alert")) == 6
     assert "hook/more" in (await state_of(ports, deployment)).aftermath.triggers
 
 
 async def test_what_is_said_again_without_a_beginning_stays_cleared(ports: Ports, clock: ManualClock) -> None:
     deployment = await start(ports)
-    await receiving.receive(ports, [Alert()], Source.HOOK)
+    await receive(ports, [Alert()], Source.HOOK)
     seq = (await state_of(ports, deployment)).aftermath.triggers["hook/abc"].seq
     await alerting.clear(ports, deployment.id, seq, user=BEN, reason="known", delivery="v.1")
     clock.forward(minutes=1)
-    assert await receiving.receive(ports, [Alert()], Source.HOOK) == ("cleared already",)
+    assert await receive(ports, [Alert()], Source.HOOK) == ("cleared already",)
     clock.forward(minutes=20)
-    assert await receiving.receive(ports, [Alert()], Source.HOOK) == ("raised",)
+    assert await receive(ports, [Alert()], Source.HOOK) == ("raised",)
 
 
 # ── the rollback ─────────────────────────────────────────────────────────────────────────────────────────

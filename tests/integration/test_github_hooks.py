@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from bot.domain.events import CI
-from bot.domain.routing import GitHubRule, Routing
+from bot.domain.routing import GitHubRule, Routing, ServiceRule
 from bot.services import ending
 from bot.services.ci import CiDesk
 from bot.services.github import GitHubDesk
@@ -210,6 +210,24 @@ async def test_the_one_people_started_already_is_linked_and_another_version_is_r
     await ending.abort(ports, 1, user=ANA, reason="not today", delivery="abort")
     again = await sends(client, "deployment", second, delivery="9")  # “Redeliver” has the same guid
     assert again.json()["done"] == ["started"]
+
+
+@pytest.mark.parametrize(
+    "routing",
+    [
+        Routing(github=(replace(RULE, team="TNOWHERE01"),)),
+        Routing(github=(RULE,), services=(ServiceRule(service="store*", team="TNOWHERE01"),)),
+    ],
+    ids=["of the repository", "of the service"],
+)
+async def test_a_rule_names_the_workspace(client: httpx.AsyncClient, ports: Ports, routing: Routing) -> None:
+    assert isinstance(ports.library, ListedLibrary)
+    ports.library.rules = routing
+    answer = await sends(client, "deployment", DEPLOYMENT)
+    assert answer.status_code == 422
+    assert "not in the workspace TNOWHERE01" in answer.json()["error"]
+    async with ports.database.read() as tx:
+        assert await ports.deployments.all_open(tx) == []
 
 
 async def test_a_repository_without_a_rule_is_none_of_ours(client: httpx.AsyncClient, ports: Ports) -> None:

@@ -9,7 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from pydantic import SecretStr
 
 from bot.app import Application
 from bot.services import finding
@@ -323,3 +325,32 @@ async def test_whoever_uses_a_bot_that_is_gone_is_told_so(
         return any("not installed" in said for said in await teams.dora.whispers(SECOND_CHANNEL))
 
     await teams.second.until(told, within=20, what="she is told")
+
+
+async def test_an_alert_that_names_a_workspace_reaches_no_other(teams: TwoTeams, tmp_path: Path) -> None:
+    token = "hook-token"
+    async with (
+        teams.bot(f"sqlite:///{tmp_path / 'd.db'}", hook_token=SecretStr(token)) as bot,
+        Browser(teams.bot_url) as browser,
+        httpx.AsyncClient(base_url=teams.bot_url, headers={"Authorization": f"Bearer {token}"}) as sender,
+    ):
+        await teams.joins_both(browser)
+        for person, channel in ((teams.first.ana, CHANNEL), (teams.dora, SECOND_CHANNEL)):
+            await person.types(START, channel=channel)
+        assert await bot.settle()
+        one, other = teams.first.installed.team_id, teams.second.installed.team_id
+        labels = {"alertname": "OrdersFail", "service": "storefront", "environment": "production"}
+        began = "2026-03-01T10:00:00Z"
+        alert = {"status": "firing", "labels": labels, "fingerprint": "f1", "startsAt": began}
+        payload = {"version": "4", "alerts": [alert]}
+        answer = await sender.post("/hooks/alertmanager", params={"team": other}, json=payload)
+        assert [done["outcome"] for done in answer.json()["outcomes"]] == ["raised"]
+        trigger = {"service": "storefront", "environment": "production", "title": "Carts fail", "team": other}
+        answer = await sender.post("/hooks/triggers", json=trigger)
+        assert [done["outcome"] for done in answer.json()["outcomes"]] == ["raised"]
+        for team, raised in ((one, 0), (other, 2)):
+            [deployment] = await finding.opened(bot.ports, team)
+            assert len(deployment.aftermath.triggers) == raised
+        answer = await sender.post("/hooks/alertmanager", params={"team": "TNOWHERE01"}, json=payload)
+        assert answer.status_code == 422
+        assert "not in the workspace TNOWHERE01" in answer.json()["error"]

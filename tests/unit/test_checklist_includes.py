@@ -264,7 +264,7 @@ RULES = """version: 1
 services:
   - {service: "*-db", checklist: database-change}
   - {service: storefront, environment: prod*, lead: U0000000001}
-  - {service: "*", checklist: web-service, channel: C0000000001}
+  - {service: "*", checklist: web-service, channel: C0000000001, team: T0000000001}
 github:
   - {repository: acme/*, environment: production, leads: {Octocat: U0000000002}}
 """
@@ -276,6 +276,7 @@ def test_the_first_rule_that_says_something_decides(tmp_path: Path) -> None:
     assert routing.of("orders-db", "production").checklist == "database-change"
     found = routing.of("Storefront", "Production")
     assert (found.checklist, found.lead, found.channel) == ("web-service", "U0000000001", "C0000000001")
+    assert found.team == "T0000000001"
     assert routing.of("storefront", "staging").lead == ""
     github = routing.of_github("Acme/shop", "production")
     assert github is not None
@@ -287,7 +288,7 @@ def test_everything_that_is_wrong_with_the_rules_is_told_at_once(tmp_path: Path)
     path = tmp_path / "services.yaml"
     path.write_text(
         "version: 1\nservices:\n  - {service: a, checklist: web-servce}\n  - {channel: deploys}\n"
-        "github:\n  - {repository: acme/shop, lead: ana, leads: {ben: ben}}\n"
+        "github:\n  - {repository: acme/shop, team: acme, lead: ana, leads: {ben: ben}}\n"
     )
     with pytest.raises(ServicesUnusable) as refused_:
         read_services(path, ["web-service"])
@@ -295,6 +296,7 @@ def test_everything_that_is_wrong_with_the_rules_is_told_at_once(tmp_path: Path)
         "services/0/checklist: there is no checklist “web-servce” (did you mean “web-service”?)",
         "services/1/channel: “deploys” is no Slack channel id (C…)",
         "github/0/lead: “ana” is no Slack user id (U…)",
+        "github/0/team: “acme” is no Slack workspace id (T…)",
         "github/0/leads/ben: “ben” is no Slack user id (U…)",
     )
     path.write_text("version: 1\nservces: []\ngithub: [{repository: shop}]\n")

@@ -146,6 +146,7 @@ def test_our_own_form_needs_three_keys_and_is_the_same_alert_each_time() -> None
         "severity": "page",
         "url": "https://status.example.com/7",
         "key": "orders",
+        "team": "T0123456789",
         "resolved": True,
         "started_at": "2026-03-01T13:00:00+01:00",
     }

@@ -1,0 +1,137 @@
+"""Deployments of private channels: for the people of the channel and the lead, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bot.app import Application
+from bot.domain.deployment import Deployment
+from bot.domain.errors import AudienceUnknown, NoSuchDeployment
+from bot.services import finding, seeing, surveying, tending
+from bot.slack.gateway import Account, Gateway, web_client
+from bot.storage.database import Database
+from tests.makers import ANA, BEN, CARLA, CHANNEL, TEAM, ListedChannels, make_ports, start
+from tests.stage import Stage, open_stage, running_bot
+
+#: The local workspace's private channel: Ana and Ben are in it, Carla is not.
+ROOM = "G0RELEASE01"
+START = "/deploy start secretshop v9 production"
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    async with open_stage() as stage:
+        yield stage
+
+
+@pytest.fixture
+async def bot(stage: Stage, tmp_path: Path) -> AsyncIterator[Application]:
+    async with running_bot(stage, f"sqlite:///{tmp_path / 'deploybot.db'}") as bot:
+        invitation = {"user": ANA, "channel": ROOM, "member": stage.installed.bot_user_id}
+        assert (await stage.client.post("/client/invite", json=invitation)).json()["ok"]
+        yield bot
+
+
+async def started(bot: Application, stage: Stage) -> Deployment:
+    await stage.ana.types(START, channel=ROOM)
+    await stage.until(lambda: finding.opened(bot.ports, stage.installed.team_id))
+    [deployment] = await finding.opened(bot.ports, stage.installed.team_id)
+    return deployment
+
+
+async def whispered(stage: Stage, user: str, text: str, channel: str = CHANNEL) -> str:
+    said = await stage.person(user).whispers(channel)
+    return next((one for one in said if text in one), "")
+
+
+async def test_others_find_it_neither_in_the_list_nor_by_name(bot: Application, stage: Stage) -> None:
+    deployment = await started(bot, stage)
+    await stage.carla.types("/deploy list")
+    await stage.until(lambda: whispered(stage, CARLA, "No deployment is open"))
+    for command in ("status", "report", "abort", "check", "open"):
+        more = " because of reasons" if command == "abort" else ""
+        await stage.carla.types(f"/deploy {command} {deployment.name}{more}")
+    # Once it is not found, abort takes its words for a reason; and nothing of Carla's is here.
+    await stage.until(lambda: whispered(stage, CARLA, f"no deployment called “{deployment.name}”"))
+    told = "\n".join(await stage.carla.whispers())
+    assert "secretshop v9" not in told
+    assert "/archives/G0" not in told
+    assert (await finding.opened(bot.ports, stage.installed.team_id))[0].phase.open
+
+    await stage.ben.types("/deploy list")
+    await stage.until(lambda: whispered(stage, BEN, "secretshop"))
+    await stage.ben.types(f"/deploy status {deployment.name}")
+    await stage.until(lambda: whispered(stage, BEN, deployment.name))
+
+
+async def test_others_homes_do_not_show_it_before_and_after_its_end(bot: Application, stage: Stage) -> None:
+    for user in (BEN, CARLA):
+        await stage.person(user).opens_home(stage.installed.bot_user_id)
+    await started(bot, stage)
+    await stage.ana.types("/deploy raise Payments fail", channel=ROOM)
+    await stage.until(lambda: stage.home_says(BEN, "secretshop", "Payments fail"))
+    before = await stage.until(lambda: stage.home_says(CARLA, "No deployment is running"))
+    assert "secretshop" not in str(before["blocks"])
+    await stage.ana.types("/deploy abort we stop here", channel=ROOM)
+    await stage.until(lambda: stage.home_says(BEN, "aborted by", "we stop here"))
+    await stage.carla.opens_home(stage.installed.bot_user_id)
+    await bot.settle()
+    assert "secretshop" not in str((await stage.home(CARLA))["blocks"])
+
+
+async def test_a_shortcut_does_not_offer_it(bot: Application, stage: Stage) -> None:
+    await started(bot, stage)
+    await stage.carla.types("Look at this")
+    [message] = [one for one in await stage.carla.history() if one["text"] == "Look at this"]
+    for shortcut in ("note_from_message", "raise_from_message"):
+        await stage.carla.chooses(shortcut, message)
+    forms = await stage.until(lambda: stage.views(CARLA))
+    assert "No deployment is open" in str(forms)
+    assert "secretshop" not in str(forms)
+
+
+async def test_what_slack_said_last_counts_while_it_says_nothing(bot: Application, stage: Stage) -> None:
+    session = bot._session
+    assert session is not None
+    client = web_client(stage.installed.bot_token, stage.installed.api_url, session)
+    gateway = Gateway(Account(client=client, believed_s=0))
+    assert await gateway.audience(CHANNEL) is None
+    people = await gateway.audience(ROOM)
+    assert people == frozenset({ANA, BEN, stage.installed.bot_user_id})
+    assert await gateway.audience("G0NOTTHERE1") == frozenset()
+    await stage.fault(kind="api", mode="error", method="conversations.info", error="internal_error", times=-1)
+    assert await gateway.audience(ROOM) == people
+    assert await gateway.audience(CHANNEL) is None
+    with pytest.raises(AudienceUnknown, match="does not say who may read <#C0RANDOM001>"):
+        await gateway.audience("C0RANDOM001")
+
+
+async def test_slack_is_asked_once_in_a_while(bot: Application, stage: Stage) -> None:
+    await started(bot, stage)
+    before = len(await stage.traffic("conversations.members"))
+    team = stage.installed.team_id
+    for _ in range(5):
+        assert ANA in (await bot.ports.channels.audience(team, ROOM) or ())
+    assert len(await stage.traffic("conversations.members")) <= before + 1
+
+
+async def test_the_lead_sees_it_from_outside_and_an_item_given_to_somebody_is_theirs(
+    database: Database,
+) -> None:
+    ports = make_ports(database, channels=ListedChannels(**{CHANNEL: [BEN]}))
+    deployment = await start(ports)
+    assert deployment.lead == ANA
+    assert await seeing.seen_by(ports, ANA, [deployment]) == [deployment]
+    assert await seeing.seen_by(ports, CARLA, [deployment]) == []
+    with pytest.raises(NoSuchDeployment, match="/deploy list"):
+        await finding.named(ports, TEAM, "storefront-11", user=CARLA)
+    with pytest.raises(NoSuchDeployment, match="Did you mean storefront-1"):
+        await finding.named(ports, TEAM, "storefront-11", user=BEN)
+    # In the channel itself nobody is asked.
+    assert await finding.named(ports, TEAM, deployment.name, user=CARLA, channel=CHANNEL) == deployment
+    await tending.assign(ports, deployment.id, [0], to=CARLA, user=ANA, delivery="give")
+    found = await surveying.survey(ports, TEAM, CARLA)
+    assert (len(found.mine.items), found.running) == (1, [])
