@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment
-from bot.services import alerting, finding, permitting
+from bot.services import alerting, permitting
 from bot.services.ports import Ports
 from bot.slack import commands
 from bot.slack.alert_listeners import rollback_form, told_of_watch
@@ -31,7 +29,7 @@ class AlertConversation:
             case commands.RollBack(words=reason):
                 return await self._roll_back(asked, reason)
             case commands.WatchLonger(name=name):
-                state = await self._one(asked, name)
+                state = await self._meaning.one(asked, "watch longer", name)
                 if isinstance(state, Answer):
                     return state
                 after = await alerting.watch_longer(
@@ -39,7 +37,7 @@ class AlertConversation:
                 )
                 return Answer(text=escape(told_of_watch(after)))
             case commands.Drill(name=name):
-                state = await self._one(asked, name)
+                state = await self._meaning.one(asked, "drill", name)
                 if isinstance(state, Answer):
                     return state
                 await alerting.drill(self._ports, state.id, user=asked.user, delivery=asked.delivery)
@@ -47,7 +45,7 @@ class AlertConversation:
         return None
 
     async def _raise(self, asked: Asked, said: str) -> Answer:
-        state, said = await self._first_word(asked, said)
+        state, said = await self._meaning.first_word(asked, "raise", said)
         if isinstance(state, Answer):
             return state
         if said:
@@ -65,7 +63,7 @@ class AlertConversation:
         return _button("What is wrong?", Action.RAISE, state, "Raise a trigger")
 
     async def _roll_back(self, asked: Asked, reason: str) -> Answer:
-        state, reason = await self._first_word(asked, reason)
+        state, reason = await self._meaning.first_word(asked, "rollback", reason)
         if isinstance(state, Answer):
             return state
         await permitting.require(self._ports, state, Permission.ROLL_BACK, user=asked.user)
@@ -73,26 +71,6 @@ class AlertConversation:
         if asked.can_open_view:
             return Answer(view=form)
         return _button(f"Roll {state.name} back?", Action.START_ROLLBACK, state, "Start rollback")
-
-    async def _first_word(self, asked: Asked, said: str) -> tuple[Deployment | Answer, str]:
-        """The deployment the first word names, or the one meant anyhow; and the words that are left."""
-        first, _, rest = said.partition(" ")
-        if finding.looks_like_a_name(first):
-            return await self._one(asked, first), rest.strip()
-        return await self._one(asked, ""), said
-
-    async def _one(self, asked: Asked, name: str) -> Deployment | Answer:
-        """The one deployment that is meant, or what to say where it is not clear."""
-        found: Sequence[Deployment]
-        found = [await self._meaning.named(asked, name)] if name else await self._meaning.meant(asked)
-        if not found:
-            return Answer(
-                text="No deployment is open in this channel, so there is nothing to raise or watch."
-            )
-        if len(found) > 1:
-            names = ", ".join(deployment.name for deployment in found[:15])
-            return Answer(text=escape(f"Several are open here: {names}. Say which, by its name."))
-        return found[0]
 
 
 def _listed(state: Deployment, said: str) -> str:

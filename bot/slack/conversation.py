@@ -111,6 +111,25 @@ class Meaning:
                 raise
             return same[0]
 
+    async def one(self, asked: Asked, command: str, name: str) -> Deployment | Answer:
+        """The one deployment that is meant, or what to say where it is not clear. Raises NoSuchDeployment."""
+        found: Sequence[Deployment]
+        found = [await self.named(asked, name)] if name else await self.meant(asked)
+        if not found:
+            return Answer(text=nothing_open(asked))
+        if len(found) > 1:
+            names = ", ".join(deployment.name for deployment in found[:DESCRIBED])
+            text = f"Several are open here: {names}. Say which: `{asked.prefix} {command} {found[0].name}`."
+            return Answer(text=escape(text))
+        return found[0]
+
+    async def first_word(self, asked: Asked, command: str, said: str) -> tuple[Deployment | Answer, str]:
+        """The deployment the first word names, or the one meant anyhow; and the words that are left."""
+        first, _, rest = said.partition(" ")
+        if finding.looks_like_a_name(first):
+            return await self.one(asked, command, first), rest.strip()
+        return await self.one(asked, command, ""), said
+
 
 class Conversation:
     """Turns requests into services' calls, and their results into answers."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from bot.domain.conduct import Hold, Permission
-from bot.domain.deployment import Deployment
 from bot.domain.errors import GateClosed
 from bot.domain.verification import Purpose
-from bot.services import ending, finding, going, permitting
+from bot.services import ending, going, permitting
 from bot.services.ports import Ports
 from bot.slack import commands
 from bot.slack.blocks import gates, words
@@ -37,7 +34,7 @@ class GateConversation:
         """The answer; None for a command about something else. Raises DeploybotError."""
         match command:
             case commands.GiveGo(name=name):
-                state = await one(self._meaning, asked, "go", name)
+                state = await self._meaning.one(asked, "go", name)
                 if isinstance(state, Answer):
                     return state
                 return await give_go(self._ports, state, user=asked.user, delivery=asked.delivery)
@@ -76,7 +73,7 @@ class GateConversation:
         return Answer(text=text, blocks=[{**words.section(text), "accessory": button}])
 
     async def _no_go(self, asked: Asked, said: str) -> Answer:
-        state, reason = await first_word(self._meaning, asked, "no-go", said)
+        state, reason = await self._meaning.first_word(asked, "no-go", said)
         if isinstance(state, Answer):
             return state
         if not reason and asked.can_open_view:
@@ -94,7 +91,7 @@ class GateConversation:
 
     async def _override(self, asked: Asked, said: str) -> Answer:
         """Of the end where Go was given or is not held up, else of Go."""
-        state, reason = await first_word(self._meaning, asked, "override", said)
+        state, reason = await self._meaning.first_word(asked, "override", said)
         if isinstance(state, Answer):
             return state
         await permitting.require(self._ports, state, Permission.OVERRIDE, user=asked.user)
@@ -122,25 +119,3 @@ class GateConversation:
             delivery=asked.delivery,
         )
         return SILENCE
-
-
-async def one(meaning: Meaning, asked: Asked, command: str, name: str) -> Deployment | Answer:
-    """The one deployment that is meant, or what to say where it is not clear. Raises NoSuchDeployment."""
-    found: Sequence[Deployment]
-    found = [await meaning.named(asked, name)] if name else await meaning.meant(asked)
-    if not found:
-        return Answer(text=nothing_open(asked))
-    if len(found) > 1:
-        text = f"Several are open here. Say which: `{asked.prefix} {command} {found[0].name}`."
-        return Answer(text=escape(text))
-    return found[0]
-
-
-async def first_word(
-    meaning: Meaning, asked: Asked, command: str, said: str
-) -> tuple[Deployment | Answer, str]:
-    """The deployment the first word names, or the one meant anyhow; and the words that are left."""
-    first, _, rest = said.partition(" ")
-    if finding.looks_like_a_name(first):
-        return await one(meaning, asked, command, first), rest.strip()
-    return await one(meaning, asked, command, ""), said

@@ -9,7 +9,6 @@ from bot.services.ports import Ports
 from bot.slack import commands
 from bot.slack.blocks import words
 from bot.slack.conversation import Answer, Asked, Meaning
-from bot.slack.gate_conversation import first_word, one
 from bot.slack.gateway import Gateway
 from bot.slack.ids import Action
 from bot.slack.item_listeners import open_items
@@ -32,21 +31,21 @@ class ItemConversation:
             case commands.OpenItems(name=name):
                 return await self._open(asked, name)
             case commands.Waive(words=said, reason=reason):
-                state, rest = await self._state(asked, "waive", said)
+                state, rest = await self._meaning.first_word(asked, "waive", said)
                 if isinstance(state, Answer):
                     return state
                 position = self._item(state, rest)
                 await tending.waive(self._ports, state.id, position, reason=reason, **who)
                 return _done(state, position, "does not apply; it counts as done")
             case commands.Unwaive(words=said):
-                state, rest = await self._state(asked, "unwaive", said)
+                state, rest = await self._meaning.first_word(asked, "unwaive", said)
                 if isinstance(state, Answer):
                     return state
                 position = self._item(state, rest)
                 await tending.unwaive(self._ports, state.id, position, **who)
                 return _done(state, position, "applies after all")
             case commands.Assign(words=said, to=to):
-                state, rest = await self._state(asked, "assign", said)
+                state, rest = await self._meaning.first_word(asked, "assign", said)
                 if isinstance(state, Answer):
                     return state
                 if not to:
@@ -55,14 +54,14 @@ class ItemConversation:
                 await tending.assign(self._ports, state.id, positions, to=to, **who)
                 return Answer(text=f"{_of(state, positions)} given to them; the thread says so.")
             case commands.Unassign(words=said, to=to):
-                state, rest = await self._state(asked, "unassign", said)
+                state, rest = await self._meaning.first_word(asked, "unassign", said)
                 if isinstance(state, Answer):
                     return state
                 position = self._item(state, rest)
                 await tending.unassign(self._ports, state.id, position, to=to, **who)
                 return _done(state, position, "is not given to them any more")
             case commands.NoteItem(words=said, text=text, link=link):
-                state, rest = await self._state(asked, "note", said)
+                state, rest = await self._meaning.first_word(asked, "note", said)
                 if isinstance(state, Answer):
                     return state
                 position = self._item(state, rest)
@@ -71,7 +70,7 @@ class ItemConversation:
         return None
 
     async def _open(self, asked: Asked, name: str) -> Answer:
-        state = await one(self._meaning, asked, "open", name)
+        state = await self._meaning.one(asked, "open", name)
         if isinstance(state, Answer):
             return state
         if asked.can_open_view:
@@ -85,9 +84,6 @@ class ItemConversation:
             "value": str(state.id),
         }
         return Answer(text=text, blocks=[{**words.section(text), "accessory": button}])
-
-    async def _state(self, asked: Asked, command: str, said: str) -> tuple[Deployment | Answer, str]:
-        return await first_word(self._meaning, asked, command, said)
 
     def _item(self, state: Deployment, said: str) -> int:
         positions = tending.called(state, said)

@@ -17,7 +17,6 @@ from bot.slack.blocks import modals, nudges, words
 from bot.slack.conversation import SILENCE, Answer, Asked, Meaning
 from bot.slack.gateway import QUICK_S, Gateway
 from bot.slack.ids import Action, Field, View, number_of
-from bot.templates import escape
 
 Handler = Callable[[Payload, Deployment, str], Awaitable[Answer]]
 
@@ -34,20 +33,16 @@ class LeadConversation:
         """The answer; None for a command about something else. Raises DeploybotError."""
         if not isinstance(command, commands.HandOver):
             return None
-        name = command.name
-        found = [await self._meaning.named(asked, name)] if name else await self._meaning.meant(asked)
-        if not found:
-            return Answer(text="No deployment is open in this channel, so there is nothing to lead.")
-        if len(found) > 1:
-            names = ", ".join(deployment.name for deployment in found[:15])
-            return Answer(text=escape(f"Several are open here: {names}. Say which, by its name."))
+        state = await self._meaning.one(asked, "lead @name", command.name)
+        if isinstance(state, Answer):
+            return state
         if not command.user:
             if asked.can_open_view:
-                return Answer(view=hand_over_form(found[0]))
+                return Answer(view=hand_over_form(state))
             return Answer(text=f"Say who: `{asked.prefix} lead @name`, or `{asked.prefix} lead me`.")
         to = asked.user if command.user == "me" else command.user
         await see_that_a_person_leads(self._gateway, to)
-        await leading.hand_over(self._ports, found[0].id, to=to, user=asked.user, delivery=asked.delivery)
+        await leading.hand_over(self._ports, state.id, to=to, user=asked.user, delivery=asked.delivery)
         return SILENCE
 
 

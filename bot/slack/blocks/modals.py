@@ -178,14 +178,16 @@ def input_block(field: Field, title: str, element: Block) -> Block:
     }
 
 
-def words_input(field: Field, label: str, example: str, *, given: str = "", longest: int = REASON) -> Block:
-    """An input of several lines: a reason, a note."""
+def words_input(
+    field: Field, label: str, example: str, *, given: str = "", longest: int = REASON, first: bool = True
+) -> Block:
+    """An input of several lines: a reason, a note; the cursor is in it where it is the `first` to fill."""
     element: Block = {
         "type": "plain_text_input",
         "action_id": field.value,
         "multiline": True,
         "max_length": longest,
-        "focus_on_load": True,
+        "focus_on_load": first,
         "placeholder": {"type": "plain_text", "text": example},
     }
     if given:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from bot.domain.deployment import Deployment
 from bot.domain.tending import NOTE
 from bot.slack.blocks import words
-from bot.slack.blocks.modals import choices, form, input_block
+from bot.slack.blocks.modals import choices, form, input_block, words_input
 from bot.slack.blocks.words import Block
 from bot.slack.ids import Field, View
 from bot.slack.mrkdwn import plain, shorten
@@ -101,13 +100,6 @@ def _option(deployment: Deployment, position: int) -> Block:
 
 
 def _words(label: str, text: str, link: str) -> Block:
-    element: dict[str, Any] = {
-        "type": "plain_text_input",
-        "action_id": Field.NOTE.value,
-        "multiline": True,
-        "max_length": NOTE,
-        "placeholder": {"type": "plain_text", "text": "e.g. the replica has caught up"},
-    }
-    if text:
-        element["initial_value"] = shorten(text, NOTE)
-    return {**input_block(Field.NOTE, label, element), "optional": bool(link)}
+    example = "e.g. the replica has caught up"
+    drawn = words_input(Field.NOTE, label, example, given=shorten(text, NOTE), longest=NOTE, first=False)
+    return {**drawn, "optional": bool(link)}
