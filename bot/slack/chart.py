@@ -1,53 +1,21 @@
-"""Draws an alert's chart as a PNG that reads on a light and on a dark screen, and not by colour alone.
-
-matplotlib is an extra (`charts`) and is imported when the first chart is drawn; without it there are none.
-"""
+"""Draws an alert's chart: what was usual, what came, since when it is worse, when the alert was raised."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import io
 from typing import Any
 
+from bot.slack.canvas import BAD, BAND, GROUND, INK, LARGE, LINE, QUIET, SMALL, blank, png
 from bot.slack.series import Series
-
-#: Size in pixels of a chart as it is shown; it is drawn at twice that for sharp screens.
-WIDTH, HEIGHT, SCALE = 900, 400, 2
-#: A light grey ground: legible in Slack's light and dark mode alike. The colours are Okabe and Ito's,
-#: which colour-blind people can tell apart.
-GROUND, INK, QUIET = "#eceef1", "#1d2733", "#5b6673"
-LINE, BAND, BAD = "#0072b2", "#56b4e9", "#d55e00"
-_POINTS_PER_INCH = 100
-#: Type in points: Slack shows charts about half as wide as they are, and they must be read there.
-SMALL, LARGE = 17, 21
-
-
-def available() -> bool:
-    """Whether charts can be drawn here."""
-    return importlib.util.find_spec("matplotlib") is not None
 
 
 def draw(shown: Series) -> bytes:
     """The PNG. Takes some 100 ms of processor time: call it in a thread."""
-    figure = make_figure(shown)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor())
-    return buffer.getvalue()
+    return png(make_figure(shown))
 
 
 def make_figure(shown: Series) -> Any:
-    """The figure, on a canvas of its own: nothing global, so several threads may draw."""
-    figures = importlib.import_module("matplotlib.figure")
-    agg = importlib.import_module("matplotlib.backends.backend_agg")
-    figure = figures.Figure(
-        figsize=(WIDTH / _POINTS_PER_INCH, HEIGHT / _POINTS_PER_INCH),
-        dpi=_POINTS_PER_INCH * SCALE,
-        facecolor=GROUND,
-        layout="constrained",
-    )
-    agg.FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.14, h_pad=0.1)
+    """The figure."""
+    figure = blank()
     axes = figure.add_subplot(facecolor=GROUND)
     _draw_series(axes, shown)
     _draw_marks(axes, shown)

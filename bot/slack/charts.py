@@ -24,7 +24,7 @@ from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source, Trigger
 from bot.services import reporting
 from bot.services.ports import Clock
-from bot.slack import chart, recorder_chart
+from bot.slack import canvas, chart, recorder_chart
 from bot.slack.blocks.alert import Chart
 from bot.slack.gateway import SlackFailure
 from bot.slack.series import alt_text, series
@@ -90,7 +90,7 @@ class Charts:
 
     def begin(self, post: Post) -> None:
         """Make the picture of a message that was sent, unless it has one or one is being made."""
-        if post.content.get("chart") or post.id in self._begun or not chart.available():
+        if post.content.get("chart") or post.id in self._begun or not canvas.available():
             return
         self._begun.add(post.id)
         self._spawn(self._make(post))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import io
 from dataclasses import dataclass
 from typing import Any
 
 from bot.domain.figures import Figures, Week
-from bot.slack.chart import BAD, GROUND, HEIGHT, INK, LARGE, LINE, QUIET, SCALE, SMALL, WIDTH
-
-_POINTS_PER_INCH = 100
+from bot.slack.canvas import BAD, GROUND, INK, LARGE, LINE, QUIET, SMALL, blank, png
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,24 +32,12 @@ def shown(figures: Figures) -> Shown:
 
 def draw(shown: Shown) -> bytes:
     """The PNG. Takes some 100 ms of processor time: call it in a thread."""
-    buffer = io.BytesIO()
-    figure = make_figure(shown)
-    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor())
-    return buffer.getvalue()
+    return png(make_figure(shown))
 
 
 def make_figure(shown: Shown) -> Any:
-    """The figure, on a canvas of its own."""
-    figures = importlib.import_module("matplotlib.figure")
-    agg = importlib.import_module("matplotlib.backends.backend_agg")
-    figure = figures.Figure(
-        figsize=(WIDTH / _POINTS_PER_INCH, HEIGHT / _POINTS_PER_INCH),
-        dpi=_POINTS_PER_INCH * SCALE,
-        facecolor=GROUND,
-        layout="constrained",
-    )
-    agg.FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.14, h_pad=0.1)
+    """The figure."""
+    figure = blank()
     axes = figure.add_subplot(facecolor=GROUND)
     places = range(len(shown.weeks))
     well = [week.deployments - week.failed for week in shown.weeks]

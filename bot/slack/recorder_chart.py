@@ -1,21 +1,15 @@
-"""Draws the flight recorder as a PNG that reads on a light and on a dark screen, and not by colour alone.
-
-Drawn like the charts of alerts, with the extra `charts`; `bot.templates.recorder_svg` draws it for pages.
-"""
+"""Draws the flight recorder as a PNG, like an alert's chart; `bot.templates.recorder_svg` draws it for pages."""
 
 from __future__ import annotations
 
-import importlib
-import io
 from datetime import datetime
 from typing import Any
 
 from bot.domain.recorder import Curve, Lane, LaneKind, Recorder
-from bot.slack.chart import BAD, BAND, GROUND, INK, LINE, QUIET, SCALE, SMALL, WIDTH
+from bot.slack.canvas import BAD, BAND, GROUND, INK, LINE, QUIET, SMALL, blank, png
 
 #: Heights in pixels: the curve, a lane, what stands around them.
 CURVE, LANE, AROUND = 240, 46, 150
-_POINTS_PER_INCH = 100
 #: Okabe and Ito's green and orange, dark enough on the grey ground.
 GOOD, NOTE = "#00664a", "#9a5b00"
 #: Shape and colour of each lane's marks.
@@ -32,26 +26,15 @@ _MARKS = {
 
 def draw(shown: Recorder) -> bytes:
     """The PNG. Takes some 200 ms of processor time: call it in a thread."""
-    figure = make_figure(shown)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", facecolor=figure.get_facecolor())
-    return buffer.getvalue()
+    return png(make_figure(shown))
 
 
 def make_figure(shown: Recorder) -> Any:
-    """The figure, on a canvas of its own: nothing global, so several threads may draw."""
-    figures = importlib.import_module("matplotlib.figure")
-    agg = importlib.import_module("matplotlib.backends.backend_agg")
+    """The figure."""
     lanes = max(len(shown.lanes), 1)
     curve = CURVE if shown.curve is not None else 0
-    figure = figures.Figure(
-        figsize=(WIDTH / _POINTS_PER_INCH, (AROUND + curve + LANE * lanes) / _POINTS_PER_INCH),
-        dpi=_POINTS_PER_INCH * SCALE,
-        facecolor=GROUND,
-        layout="constrained",
-    )
-    agg.FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.14, h_pad=0.08, hspace=0)
+    figure = blank(AROUND + curve + LANE * lanes)
+    figure.get_layout_engine().set(h_pad=0.08, hspace=0)
     figure.suptitle(shown.title, color=INK, fontsize=SMALL + 2, weight="bold", x=0.02, ha="left")
     if shown.curve is None:
         parts = [figure.add_subplot(facecolor=GROUND)]

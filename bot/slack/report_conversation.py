@@ -14,7 +14,7 @@ from bot.domain.figures import Figures
 from bot.services import finding, measuring, reporting
 from bot.services.exporting import Form, written
 from bot.services.ports import Ports
-from bot.slack import chart, commands, figures_chart
+from bot.slack import canvas, commands, figures_chart
 from bot.slack.answering import Answerer, delivery_of, team_of
 from bot.slack.blocks import reports, words
 from bot.slack.conversation import SILENCE, Answer, Asked, Meaning
@@ -128,7 +128,7 @@ class ReportConversation:
             environment=wanted.environment,
             days=wanted.days,
         )
-        if made.deployments and chart.available():
+        if made.deployments and canvas.available():
             self._in_flight.begin(self._send_chart(asked, made))
         return Answer(text=escape(in_words(made)))
 

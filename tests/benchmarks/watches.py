@@ -23,7 +23,7 @@ from bot.services.ports import Ports
 from bot.services.sampling import SidecarWatching
 from bot.services.verifying import SidecarVerifier
 from bot.services.watching import WatchRunner
-from bot.slack import chart
+from bot.slack import canvas, chart
 from bot.slack.series import Series
 from bot.storage import migrating
 from bot.storage import watches as stored
@@ -132,7 +132,7 @@ def charts() -> str:
         chart.draw(shown)
         drawn.append(time.perf_counter() - began)
         began = time.perf_counter()
-        figure = Figure(figsize=(chart.WIDTH / 72, chart.HEIGHT / 72), dpi=72 * chart.SCALE)
+        figure = Figure(figsize=(canvas.WIDTH / 72, canvas.HEIGHT / 72), dpi=72 * canvas.SCALE)
         figure.add_subplot()
         FigureCanvasAgg(figure)
         figure.savefig(io.BytesIO(), format="png")

@@ -18,7 +18,7 @@ from bot.domain.events import BOT, Fact
 from bot.domain.signals import Measured
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source
-from bot.slack import chart
+from bot.slack import canvas, chart
 from bot.slack.blocks import alert, alert_forms, card, notices, rollback, runbook
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.blocks.words import Drawing
@@ -294,7 +294,7 @@ def made_up() -> Any:
 def test_a_chart_is_a_png_of_twice_the_size_it_is_shown_in_with_every_mark() -> None:
     data = chart.draw(made_up())
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
-    assert struct.unpack(">II", data[16:24]) == (2 * chart.WIDTH, 2 * chart.HEIGHT)
+    assert struct.unpack(">II", data[16:24]) == (2 * canvas.WIDTH, 2 * canvas.HEIGHT)
     axes = chart.make_figure(made_up()).axes[0]
     marks = {artist.get_gid(): artist for artist in [*axes.lines, *axes.patches] if artist.get_gid()}
     assert set(marks) == {"band", "values", "worse", "deploy", "alert"}
@@ -305,7 +305,7 @@ def test_a_chart_is_a_png_of_twice_the_size_it_is_shown_in_with_every_mark() -> 
     image = Image.open(io.BytesIO(data)).convert("RGB")
     assert image.getpixel((5, 5)) == (0xEC, 0xEE, 0xF1)
     colours = {colour for _, colour in image.getcolors(maxcolors=1 << 24) or ()}
-    for hexed in (chart.LINE, chart.BAD, chart.INK):
+    for hexed in (canvas.LINE, canvas.BAD, canvas.INK):
         assert tuple(int(hexed[at : at + 2], 16) for at in (1, 3, 5)) in colours
 
 
