@@ -1,4 +1,4 @@
-"""Draws the flight recorder as a PNG, like an alert's chart; `bot.templates.recorder_svg` draws it for pages."""
+"""Draws the flight recorder as a PNG, like a chart; `bot.templates.recorder_svg` draws it for pages."""
 
 from __future__ import annotations
 
