@@ -53,7 +53,8 @@ async def test_two_people_take_a_deployment_from_start_to_finish(
     assert verdict.problems == ()
     async with bot.ports.database.read() as tx:
         history = await bot.ports.deployments.history(tx, verdict.deployment_id)
-    assert [(e.fact.kind, e.fact.actor) for e in history] == [
+    # A box that is redrawn in the middle of a click may be clicked once more, which is kept as moot.
+    assert [(e.fact.kind, e.fact.actor) for e in history if not e.fact.data.get("moot")] == [
         ("deployment.started", ANA),
         ("item.ticked", ANA),
         ("item.ticked", BEN),

@@ -39,7 +39,8 @@ groups:
     rules:
       - {alert: HighErrorRate, expr: 'sum(rate(http_requests_total{code=~"5.."}[1m])) > 1000'}
       - {alert: Watchdog, expr: vector(1), labels: {severity: none}}
-      - {alert: Broken, expr: 'pair * on (job) up'}
+      # Two series on the left for one on the right, whatever was scraped.
+      - {alert: Broken, expr: '(vector(1) or label_replace(vector(2), "side", "b", "", "")) * on () vector(1)'}
       - {record: 'shop:requests:rate1m', expr: 'sum(rate(http_requests_total[1m]))'}
   - name: slow
     interval: 10000h
