@@ -194,7 +194,7 @@ class Homes:
             await self._slack_failed(row, failure)
         except DeploybotError as error:
             log.warning("the home of %s waits: %s", row.user, error)
-            await self._put_off(row, wait=RETRY_S)
+            await self._put_off(row, wait=_longer(row))
         except Exception:
             log.exception("the home of %s could not be drawn", row.user)
             await self._put_off(row, wait=LONGEST_RETRY_S)
@@ -255,7 +255,7 @@ class Homes:
         )
 
     async def _slack_failed(self, row: Home, failure: SlackFailure) -> None:
-        wait = min(RETRY_S * 2**row.failures, LONGEST_RETRY_S)
+        wait = _longer(row)
         if failure.retry_after is not None:
             self._budgets.setdefault(row.team, Budget()).refused(time.monotonic(), failure.retry_after)
             wait = failure.retry_after
@@ -270,6 +270,11 @@ class Homes:
                 await homes.failed(tx, row, retry_at=self._ports.clock.now() + timedelta(seconds=wait))
         except DeploybotError as error:
             log.warning("cannot note that the home of %s waits: %s", row.user, error)
+
+
+def _longer(row: Home) -> float:
+    """How long to wait after one more failure, in seconds."""
+    return min(RETRY_S * 2**row.failures, LONGEST_RETRY_S)
 
 
 def _link(gateway: Gateway, post: Post) -> str | None:
