@@ -274,7 +274,7 @@ class Homes:
 
 def _longer(row: Home) -> float:
     """How long to wait after one more failure, in seconds."""
-    return min(RETRY_S * 2**row.failures, LONGEST_RETRY_S)
+    return float(min(RETRY_S * 2**row.failures, LONGEST_RETRY_S))
 
 
 def _link(gateway: Gateway, post: Post) -> str | None:

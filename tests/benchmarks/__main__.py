@@ -15,6 +15,7 @@ from tests.benchmarks.checks import checks
 from tests.benchmarks.clicks import CLICKS, PEOPLE, TURNS, bare, compare, ours
 from tests.benchmarks.cold_start import cold_start
 from tests.benchmarks.detection import detection
+from tests.benchmarks.homes import homes
 from tests.benchmarks.production_run import production_run
 from tests.benchmarks.watches import watches
 from tests.postgres import PostgresServer
@@ -38,7 +39,7 @@ async def main() -> None:
         finally:
             server.stop()
     print(await cold_start())
-    for line in [*await checks(), *await production_run(), *await watches(), *detection()]:
+    for line in [*await checks(), *await production_run(), *await watches(), await homes(), *detection()]:
         print(line)
 
 

@@ -135,16 +135,11 @@ async def bare(url: str, session: aiohttp.ClientSession) -> AsyncIterator[Callab
     await database.close()
 
 
-@asynccontextmanager
-async def ours(
-    url: str, session: aiohttp.ClientSession, *, old_events: int = 0
-) -> AsyncIterator[Callable[[int], Awaitable[float]]]:
-    """Deploybot's listeners, services and storage as they ship; the publisher is not running."""
-    database, app = Database(url), _bolt(session)
-    await migrating.upgrade(database)
+def shipped_ports(database: Database) -> Ports:
+    """The ports as they ship, except that nobody asks Slack who is in a group or a channel."""
     clock, library = SystemClock(), ChecklistLibrary([CHECKLISTS])
     verifier = SidecarVerifier(library, clock)
-    ports = Ports(
+    return Ports(
         database=database,
         deployments=Deployments(),
         clock=clock,
@@ -159,6 +154,16 @@ async def ours(
         layout=MessageLayout(),
         bell=CountingBell(),
     )
+
+
+@asynccontextmanager
+async def ours(
+    url: str, session: aiohttp.ClientSession, *, old_events: int = 0
+) -> AsyncIterator[Callable[[int], Awaitable[float]]]:
+    """Deploybot's listeners, services and storage as they ship; the publisher is not running."""
+    database, app = Database(url), _bolt(session)
+    await migrating.upgrade(database)
+    ports = shipped_ports(database)
     gateway, in_flight = Gateway(app.client), InFlight()
     Listeners(
         ports=ports,
