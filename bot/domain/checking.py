@@ -108,11 +108,17 @@ def look_again(deployment: Deployment, *, user: str, at: datetime, purpose: Purp
         if position in deployment.bindings
         and deployment.bindings[position].cheap
         and (result := deployment.results.get(position)) is not None
-        and (result.outcome.ticks or deployment.ticks[position].by == BOT)
+        and (result.outcome.ticks or _by_bot(deployment, position))
     ]
     if not again and deployment.run is None:
         return None
     return _requested(again, user=user, at=at, purpose=purpose, scope="")
+
+
+def _by_bot(deployment: Deployment, position: int) -> bool:
+    """Whether the bot ticked it; what was waived is done without a tick."""
+    tick = deployment.ticks.get(position)
+    return tick is not None and tick.by == BOT
 
 
 def record(
@@ -136,6 +142,7 @@ def record(
     tick, before = deployment.ticks.get(position), deployment.results.get(position)
     bound = deployment.bindings.get(position)
     asked, human = run.purpose is Purpose.ASKED, bound is not None and bool(bound.human)
+    waived = position in deployment.care.waivers
     moved = _moved(before, result) if before is not None else ""
     if (
         moved
@@ -146,7 +153,8 @@ def record(
         # What a person judged besides is judged anew as soon as it is another thing they would judge.
         facts.append(_reopened(item, position, at=at, evidence=seq, why=moved))
     elif result.outcome.ticks:
-        if tick is None and bound is not None and not human and position not in run.unticked:
+        left = tick is None and not waived and position not in run.unticked
+        if left and bound is not None and not human:
             ticked: dict[str, Any] = {"item": item.key, "position": position, "evidence": seq}
             earlier = open_steps_before(
                 deployment.checklist, position, {**deployment.ticks, **deployment.care.waivers}

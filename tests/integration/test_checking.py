@@ -23,7 +23,7 @@ from bot.domain.errors import (
 )
 from bot.domain.events import BOT
 from bot.domain.verification import Purpose
-from bot.services import auditing, checking, ending
+from bot.services import auditing, checking, ending, tending
 from bot.services.ports import Ports
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue
@@ -363,6 +363,30 @@ async def test_what_moved_or_fails_now_reopens_and_says_why_instead_of_going_on(
         [1, "s1/boxes/2 is fail"],
         [2, "s1/boxes/3 is unknown"],
     ]
+
+
+@pytest.mark.parametrize("purpose", [Purpose.GO, Purpose.FINISH])
+async def test_what_is_waived_holds_nothing_up_whatever_its_check_says_and_is_not_ticked(
+    database: Database, clock: ManualClock, purpose: Purpose
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    verifier.outcomes["s1/boxes/2"] = Outcome.FAIL
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        for position in (1, 2):
+            await tending.waive(
+                ports, deployment.id, position, reason="not here", user=BEN, delivery=f"w.{position}"
+            )
+        after = await check(ports, runner, deployment)
+        assert set(after.ticks) == {0, 3, 4, 5, 6}
+        assert after.results[2].outcome is Outcome.PASS
+        await checking.conclude(ports, deployment.id, purpose, user=ANA, delivery="end")
+        runner.ring()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+    assert (after.go if purpose is Purpose.GO else after.ended_by) is not None
+    assert set(after.care.waivers) == {1, 2}
+    assert set(after.ticks) == {0, 3, 4, 5, 6}
 
 
 async def test_expensive_evidence_is_not_looked_at_again_but_reopens_once_it_is_too_old(
