@@ -356,19 +356,22 @@ class Conversation:
     # ── abort ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _abort(self, asked: Asked, rest: str) -> Answer:
-        first, _, reason = rest.partition(" ")
+        first, _, more = rest.partition(" ")
         found: Sequence[Deployment] = []
+        reason, guessed = rest, False
         if finding.looks_like_a_name(first):
             try:
-                found = [await self._meaning.by_name(asked, first)]
+                found, reason = [await self._meaning.by_name(asked, first)], more
             except NoSuchDeployment:
-                if not reason:
+                # A slip in a name, or a reason that begins like one: nothing is ended on a guess.
+                if not more or not asked.can_open_view:
                     raise
+                guessed = True
         if not found:
-            found, reason = await self._meaning.meant(asked), rest
+            found = await self._meaning.meant(asked)
         if not found:
             return Answer(text=nothing_open(asked))
-        if len(found) == 1 and reason:
+        if len(found) == 1 and reason and not guessed:
             await ending.abort(
                 self._ports, found[0].id, user=asked.user, reason=reason, delivery=asked.delivery
             )

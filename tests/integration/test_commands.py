@@ -164,6 +164,21 @@ async def test_an_abort_among_several_asks_which_and_keeps_the_reason(stage: Sta
     assert await opened(stage, bot) == ["storefront v1.4.2 → production"]
 
 
+async def test_a_slip_in_a_name_ends_no_other_deployment(stage: Stage, bot: Application) -> None:
+    await stage.ana.types(START)
+    assert await bot.settle()
+    root = await stage.root(0)
+    await stage.ben.types("@deploybot abort storefront-21 bad build", thread_ts=root["ts"])
+    said = "no deployment called “storefront-21”"
+    await stage.until(partial(_told, stage, BEN, root["ts"], said), what="that there is none of that name")
+    await stage.ana.types("/deploy abort storefront-21 bad build")
+    view = await form(stage)
+    assert "storefront v1.4.2" in str(view["blocks"])
+    assert view["blocks"][-1]["element"]["initial_value"] == "storefront-21 bad build"
+    assert await bot.settle()
+    assert await opened(stage, bot) == ["storefront v1.4.2 → production"]
+
+
 async def test_the_buttons_of_the_card_open_forms_that_end_the_deployment(
     stage: Stage, bot: Application
 ) -> None:
