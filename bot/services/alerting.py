@@ -22,6 +22,7 @@ from bot.domain.post import PlannedPost
 from bot.domain.signals import WatchPlan
 from bot.domain.triggering import Report, TriggerFinding
 from bot.domain.watching import Source, Trigger, TriggerState
+from bot.services import seeing
 from bot.services.ports import Ports
 from bot.storage import deliveries, posts, watches
 
@@ -95,8 +96,7 @@ async def _report(
     delivery: str | None,
 ) -> Deployment:
     plan = await plan_of(ports, deployment_id)
-    async with ports.database.read() as tx:
-        others = await _overlapping(ports, tx, deployment_id)
+    others = await _overlapping(ports, deployment_id)
 
     def made(state: Deployment) -> Sequence[Fact]:
         said = told(state)
@@ -111,24 +111,32 @@ async def _report(
     return await act(ports, deployment_id, made, delivery=delivery, plan=plan)
 
 
-async def _overlapping(ports: Ports, tx: AsyncConnection, deployment_id: int) -> list[tuple[str, str]]:
-    """Other deployments that went live about then, each in a sentence: they may be the cause."""
-    state = await ports.deployments.get(tx, deployment_id)
-    deployed = state.aftermath.deployed if state is not None else None
-    if state is None or deployed is None:
-        return []
-    found = await ports.deployments.deployed_between(
-        tx,
-        state.team,
-        state.target.environment,
-        low=deployed.at - OVERLAP,
-        high=max(deployed.at, ports.clock.now()),
-    )
-    return [
-        (name, f"{what} ({name}) went live {_apart(at - deployed.at)} this deployment")
-        for name, what, at in found
-        if name != state.name
-    ]
+async def _overlapping(ports: Ports, deployment_id: int) -> list[tuple[str, str]]:
+    """Other deployments that went live about then, each in a sentence: they may be the cause.
+
+    One of another private channel has no name here: whoever reads this may not know of it.
+    """
+    async with ports.database.read() as tx:
+        state = await ports.deployments.get(tx, deployment_id)
+        deployed = state.aftermath.deployed if state is not None else None
+        if state is None or deployed is None:
+            return []
+        found = await ports.deployments.deployed_between(
+            tx,
+            state.team,
+            state.target.environment,
+            low=deployed.at - OVERLAP,
+            high=max(deployed.at, ports.clock.now()),
+        )
+    told = []
+    for other in found:
+        if other.id == state.id or other.deployed_at is None:
+            continue
+        named = await seeing.may_be_named(ports, other, channel=state.channel)
+        what = f"{other.what} ({other.name})" if named else "Another deployment"
+        apart = _apart(other.deployed_at - deployed.at)
+        told.append((other.name, f"{what} went live {apart} this deployment"))
+    return told
 
 
 def _apart(span: timedelta) -> str:

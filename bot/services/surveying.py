@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 #: Ended deployments that are shown, and of what a person deployed lately how many can be started again.
 ENDED, USUAL = 10, 4
+#: Ended deployments that are read to find those: some are of channels the person is not in.
+READ = 5 * ENDED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,16 +84,20 @@ async def survey(ports: Ports, team: str, user: str) -> Survey:
     """
     async with ports.database.read() as tx:
         every = await ports.deployments.open(tx, team)
-        ended = await ports.deployments.ended(tx, team, most=ENDED)
+        lately = await ports.deployments.ended_lately(tx, team, most=READ)
         usual = await ports.deployments.newest_of_each(tx, team, user, most=USUAL)
         messages = await posts.of_all(tx, [d.id for d in every], *homes.LINKED)
+    running = await seeing.seen_by(ports, user, every)
+    shown = (await seeing.seen_by(ports, user, lately))[:ENDED]
+    async with ports.database.read() as tx:
+        found = [await ports.deployments.get(tx, one.id) for one in shown]
+        ended = [state for state in found if state is not None]
         messages += await posts.of_all(tx, [d.id for d in ended], "card")
-    seen = await seeing.seen_by(ports, user, [*every, *ended])
     return Survey(
         mine=await _mine(ports, team, user, every, messages),
         every=every,
-        running=[one for one in seen if one.phase.open],
-        ended=[one for one in seen if not one.phase.open],
+        running=running,
+        ended=ended,
         usual=[
             Usual(service=service, environment=environment, checklist=checklist, channel=channel)
             for service, environment, checklist, channel in usual

@@ -233,6 +233,7 @@ class Homes:
         return home.draw(
             home.Seen(
                 items=found.mine.items,
+                deployments=found.mine.deployments,
                 running=found.running,
                 ended=found.ended,
                 usual=[

@@ -37,6 +37,20 @@ from bot.storage.schema import deployments, events, results, ticks
 CACHED = 200
 
 
+@dataclass(frozen=True, kw_only=True)
+class Brief:
+    """A deployment without its history: what it is, where, and since when."""
+
+    id: int
+    name: str
+    team: str
+    channel: str
+    lead: str
+    #: Service and version.
+    what: str
+    deployed_at: datetime | None
+
+
 class Heard(Protocol):
     """Hears of events as they are stored: what follows from them is stored with them, or not at all."""
 
@@ -201,11 +215,11 @@ class Deployments:
             await self._state(tx, row) for row in (await tx.execute(query.order_by(deployments.c.id))).all()
         ]
 
-    async def ended(self, tx: AsyncConnection, team: str, *, most: int) -> list[Deployment]:
+    async def ended_lately(self, tx: AsyncConnection, team: str, *, most: int) -> list[Brief]:
         """The deployments of a workspace that ended last, the newest first."""
         query = select(deployments).where(deployments.c.team == team, deployments.c.ended_at.is_not(None))
         rows = await tx.execute(query.order_by(deployments.c.ended_at.desc()).limit(most))
-        return [await self._state(tx, row) for row in rows.all()]
+        return [_brief(row) for row in rows]
 
     async def newest_of_each(
         self, tx: AsyncConnection, team: str, lead: str, *, most: int
@@ -222,17 +236,14 @@ class Deployments:
 
     async def deployed_between(
         self, tx: AsyncConnection, team: str, environment: str, *, low: datetime, high: datetime
-    ) -> list[tuple[str, str, datetime]]:
-        """What went live in an environment then: (deployment's name, service and version, when)."""
+    ) -> list[Brief]:
+        """What went live in an environment then, in that order."""
         query = select(deployments).where(
             deployments.c.team == team,
             func.lower(deployments.c.environment) == environment.lower(),
             deployments.c.deployed_at.between(low, high),
         )
-        return [
-            (row.name, f"{row.service} {row.version}", row.deployed_at)
-            for row in await tx.execute(query.order_by(deployments.c.deployed_at))
-        ]
+        return [_brief(row) for row in await tx.execute(query.order_by(deployments.c.deployed_at))]
 
     async def environments(self, tx: AsyncConnection, team: str) -> list[str]:
         """The environments anything was ever deployed to."""
@@ -395,6 +406,18 @@ def _result(row: Row[Any]) -> Result:
         seq=row.seq,
         ms=row.ms,
         facts=json.loads(row.facts),
+    )
+
+
+def _brief(row: Row[Any]) -> Brief:
+    return Brief(
+        id=row.id,
+        name=row.name,
+        team=row.team,
+        channel=row.channel,
+        lead=row.lead,
+        what=f"{row.service} {row.version}",
+        deployed_at=row.deployed_at,
     )
 
 

@@ -50,6 +50,7 @@ async def _draw(ports: Ports) -> str:
     every = {deployment.id: deployment for deployment in (*found.every, *found.ended)}
     seen = home.Seen(
         items=found.mine.items,
+        deployments=found.mine.deployments,
         running=found.running,
         ended=found.ended,
         usual=(),

@@ -44,6 +44,7 @@ from tests.makers import (
     ANA,
     BEN,
     TEAM,
+    ListedChannels,
     ManualClock,
     ScriptedVerifier,
     ScriptedWatching,
@@ -255,6 +256,24 @@ async def test_another_deployment_that_went_live_about_then_speaks_against_this_
     trigger = await reported(ports, deployment)
     [said] = TriggerFinding.from_json(trigger.finding).contradicting
     assert said == f"payments v9 ({other.name}) went live 6 min before this deployment"
+
+
+async def test_one_of_another_private_channel_speaks_against_it_without_its_name(
+    ports: Ports, clock: ManualClock
+) -> None:
+    room = "G0ROOM00001"
+    ports = replace(ports, channels=ListedChannels(**{room: [BEN]}))
+    hidden = await start(ports, service="payments", version="v9", channel=room)
+    await checking.conclude(ports, hidden.id, Purpose.GO, user=BEN, delivery="g.1")
+    clock.forward(minutes=6)
+    deployment = await start(ports)
+    await checking.conclude(ports, deployment.id, Purpose.GO, user=ANA, delivery="g.2")
+    trigger = await reported(ports, deployment)
+    [said] = TriggerFinding.from_json(trigger.finding).contradicting
+    assert said == "Another deployment went live 6 min before this deployment"
+    inside = await reported(ports, hidden)
+    [said] = TriggerFinding.from_json(inside.finding).contradicting
+    assert said == f"storefront v1.4.2 ({deployment.name}) went live 6 min after this deployment"
 
 
 # ── escalation ───────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ import pytest
 from bot.app import Application
 from bot.domain.deployment import Deployment
 from bot.domain.errors import AudienceUnknown, NoSuchDeployment
-from bot.services import finding, seeing, surveying, tending
+from bot.services import ending, finding, seeing, surveying, tending
 from bot.slack.gateway import Account, Gateway, web_client
 from bot.storage.database import Database
 from tests.makers import ANA, BEN, CARLA, CHANNEL, TEAM, ListedChannels, make_ports, start
@@ -80,6 +80,33 @@ async def test_others_homes_do_not_show_it_before_and_after_its_end(bot: Applica
     await stage.carla.opens_home(stage.installed.bot_user_id)
     await bot.settle()
     assert "secretshop" not in str((await stage.home(CARLA))["blocks"])
+
+
+async def test_an_item_that_is_given_to_somebody_outside_is_ticked_in_their_home(
+    bot: Application, stage: Stage
+) -> None:
+    deployment = await started(bot, stage)
+    await tending.assign(bot.ports, deployment.id, [0], to=CARLA, user=ANA, delivery="give")
+    await stage.carla.opens_home(stage.installed.bot_user_id)
+    text = deployment.checklist.items[0].text
+    view = await stage.until(
+        lambda: stage.home_says(CARLA, "Your open items (1)", text, "No deployment is running")
+    )
+    await stage.carla.ticks_at_home(view, text)
+    await stage.until(lambda: stage.home_says(CARLA, "✓ carla"))
+
+
+async def test_others_ended_deployments_do_not_crowd_ones_own_out(database: Database) -> None:
+    ports = make_ports(database, channels=ListedChannels(G0ROOM00001=[BEN]))
+    ours = await start(ports)
+    await ending.abort(ports, ours.id, user=ANA, reason="over", delivery="abort.ours")
+    for number in range(surveying.ENDED + 1):
+        theirs = await start(ports, service=f"secret-{number}", channel="G0ROOM00001")
+        await ending.abort(ports, theirs.id, user=ANA, reason="over", delivery=f"abort.{number}")
+    found = await surveying.survey(ports, TEAM, CARLA)
+    assert [one.id for one in found.ended] == [ours.id]
+    assert [post.deployment_id for post in found.messages] == [ours.id]
+    assert len((await surveying.survey(ports, TEAM, BEN)).ended) == surveying.ENDED
 
 
 async def test_a_shortcut_does_not_offer_it(bot: Application, stage: Stage) -> None:

@@ -68,6 +68,7 @@ def seen(*running: Deployment, **changed: object) -> Seen:
                 places.setdefault(deployment.id, []).append(place)
     made = Seen(
         items={d.id: own(d, BEN, {GROUP}, at=NOON) for d in running if own(d, BEN, {GROUP}, at=NOON)},
+        deployments={d.id: d for d in running},
         running=running,
         ended=(),
         usual=(),

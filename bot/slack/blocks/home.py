@@ -61,8 +61,10 @@ class Links:
 class Seen:
     """What one person sees in their home."""
 
-    #: Their items by deployment.
+    #: Their items by deployment, and those deployments: also where they see nothing else of them.
     items: Mapping[int, tuple[Own, ...]]
+    deployments: Mapping[int, Deployment]
+    #: What they see of all that runs and has ended.
     running: Sequence[Deployment]
     ended: Sequence[Deployment]
     usual: Sequence[StartAgain]
@@ -168,10 +170,8 @@ def _own(seen: Seen) -> Iterator[Block]:
     yield words.header(f"Your open items ({count})" if count else "Your open items")
     left = OWN_BLOCKS
     hidden = 0
-    for deployment in seen.running:
-        own = seen.items.get(deployment.id, ())
-        if not own:
-            continue
+    for deployment_id, own in seen.items.items():
+        deployment = seen.deployments[deployment_id]
         drawn = list(_boxes(seen, deployment, own))
         waiting = f"{still_open(own)} open" if still_open(own) else "all of yours are done"
         blocks = [words.section(f"*{_target(deployment, seen.links)}*  {waiting}")]
