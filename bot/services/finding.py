@@ -34,10 +34,10 @@ async def named(
         state = await ports.deployments.named(tx, team, name)
         others = [] if state is not None else await ports.deployments.open(tx, team)
     if state is not None:
-        if user is None or state.channel == channel or await seeing.seen_by(ports, user, [state]):
+        if user is None or state.channel == channel or await seeing.may_see(ports, user, state):
             return state
     elif user is not None:
-        others = await seeing.seen_by(ports, user, others)
+        others = (await seeing.seen_by(ports, user, others)).seen
     known = [d.name for d in others]
     nearest = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.5)
     raise NoSuchDeployment(name, nearest=nearest[0] if nearest else None)
@@ -54,8 +54,8 @@ async def opened(ports: Ports, team: str, channel: str | None = None) -> list[De
         return await ports.deployments.open(tx, team, channel)
 
 
-async def opened_to(ports: Ports, team: str, user: str) -> list[Deployment]:
-    """The open deployments of a workspace that a person may see, oldest first. Raises AudienceUnknown."""
+async def opened_to(ports: Ports, team: str, user: str) -> seeing.Sight[Deployment]:
+    """The open deployments of a workspace that a person may see, oldest first."""
     return await seeing.seen_by(ports, user, await opened(ports, team))
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from bot.domain.errors import AudienceUnknown
 from bot.services.ports import Ports
+
+log = logging.getLogger(__name__)
 
 
 class Placed(Protocol):
@@ -29,19 +33,42 @@ class Placed(Protocol):
 AnyPlaced = TypeVar("AnyPlaced", bound=Placed)
 
 
-async def seen_by(ports: Ports, user: str, deployments: Sequence[AnyPlaced]) -> list[AnyPlaced]:
-    """Those of these deployments that a person may see, in their order.
+@dataclass(frozen=True, kw_only=True)
+class Sight(Generic[AnyPlaced]):
+    """What a person may see of some deployments."""
 
-    Raises AudienceUnknown.
-    """
-    asked = sorted({(one.team, one.channel) for one in deployments if one.lead != user})
-    audiences = await asyncio.gather(*(ports.channels.audience(*place) for place in asked))
-    closed = {
-        place
-        for place, people in zip(asked, audiences, strict=True)
-        if people is not None and user not in people
-    }
-    return [one for one in deployments if one.lead == user or (one.team, one.channel) not in closed]
+    #: Those they may, in their order.
+    seen: list[AnyPlaced]
+    #: Channels of which Slack does not say who may read them: what is in them is left out.
+    unknown: tuple[str, ...] = ()
+
+
+async def seen_by(ports: Ports, user: str, deployments: Sequence[AnyPlaced]) -> Sight[AnyPlaced]:
+    """What a person may see of these deployments."""
+
+    async def shown(team: str, channel: str) -> bool | None:
+        try:
+            people = await ports.channels.audience(team, channel)
+        except AudienceUnknown as error:
+            log.warning("%s", error)
+            return None
+        return people is None or user in people
+
+    places = sorted({(one.team, one.channel) for one in deployments if one.lead != user})
+    answers = await asyncio.gather(*(shown(*place) for place in places))
+    told = dict(zip(places, answers, strict=True))
+    return Sight(
+        seen=[one for one in deployments if one.lead == user or told[one.team, one.channel]],
+        unknown=tuple(channel for (_, channel), answer in told.items() if answer is None),
+    )
+
+
+async def may_see(ports: Ports, user: str, deployment: Placed) -> bool:
+    """Whether a person may see a deployment. Raises AudienceUnknown."""
+    if deployment.lead == user:
+        return True
+    people = await ports.channels.audience(deployment.team, deployment.channel)
+    return people is None or user in people
 
 
 async def may_be_named(ports: Ports, deployment: Placed, *, channel: str) -> bool:

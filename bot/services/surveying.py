@@ -62,6 +62,8 @@ class Survey:
     usual: Sequence[Usual]
     #: The card, the messages with boxes and the alerts of all of them.
     messages: Sequence[Post] = field(default_factory=tuple)
+    #: Channels of which Slack did not say who may read them: what is in them is missing.
+    unknown_channels: tuple[str, ...] = ()
 
 
 async def mine(ports: Ports, team: str, user: str, *, only: int | None = None) -> Mine:
@@ -80,7 +82,7 @@ async def mine(ports: Ports, team: str, user: str, *, only: int | None = None) -
 async def survey(ports: Ports, team: str, user: str) -> Survey:
     """Everything a person's home shows: nothing of private channels they are not in, but what is theirs.
 
-    Raises StorageBusy, StorageFailed, AudienceUnknown.
+    Raises StorageBusy, StorageFailed.
     """
     async with ports.database.read() as tx:
         every = await ports.deployments.open(tx, team)
@@ -88,15 +90,16 @@ async def survey(ports: Ports, team: str, user: str) -> Survey:
         usual = await ports.deployments.newest_of_each(tx, team, user, most=USUAL)
         messages = await posts.of_all(tx, [d.id for d in every], *homes.LINKED)
     running = await seeing.seen_by(ports, user, every)
-    shown = (await seeing.seen_by(ports, user, lately))[:ENDED]
+    old = await seeing.seen_by(ports, user, lately)
     async with ports.database.read() as tx:
-        found = [await ports.deployments.get(tx, one.id) for one in shown]
+        found = [await ports.deployments.get(tx, one.id) for one in old.seen[:ENDED]]
         ended = [state for state in found if state is not None]
         messages += await posts.of_all(tx, [d.id for d in ended], "card")
     return Survey(
         mine=await _mine(ports, team, user, every, messages),
         every=every,
-        running=running,
+        running=running.seen,
+        unknown_channels=tuple(dict.fromkeys((*running.unknown, *old.unknown))),
         ended=ended,
         usual=[
             Usual(service=service, environment=environment, checklist=checklist, channel=channel)

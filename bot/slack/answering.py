@@ -11,6 +11,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck
 
 from bot.domain.errors import (
+    AudienceUnknown,
     DeploybotError,
     FourEyes,
     GroupUnknown,
@@ -193,7 +194,7 @@ class Answerer:
 
 
 #: Refusals that mention whom to ask.
-_POINTING = (FourEyes, GroupUnknown, NotPermitted)
+_POINTING = (AudienceUnknown, FourEyes, GroupUnknown, NotPermitted)
 _MENTION = re.compile(r"&lt;(!subteam\^S[A-Z0-9]+|@[UW][A-Z0-9]+|#[CG][A-Z0-9]+)&gt;")
 
 

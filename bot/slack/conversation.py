@@ -331,11 +331,13 @@ class Conversation:
         return await self._describe(found)
 
     async def _list(self, asked: Asked) -> Answer:
-        found = await finding.opened_to(self._ports, asked.team, asked.user)
+        sight = await finding.opened_to(self._ports, asked.team, asked.user)
+        found = sight.seen
         locked = locks.lock_lines(await locking.listed(self._ports, asked.team))
         none = f"No deployment is open. `{asked.prefix} start` begins one."
         described = (await self._describe(found)).text if found else none
-        return Answer(text="\n".join([described, *locked]))
+        missing = [words.unknown_channels(sight.unknown)] if sight.unknown else []
+        return Answer(text="\n".join([described, *missing, *locked]))
 
     async def _describe(self, found: Sequence[Deployment]) -> Answer:
         shown = found[:DESCRIBED]

@@ -214,6 +214,9 @@ class Homes:
         found = await surveying.survey(self._ports, row.team, row.user)
         gateway = await self._teams.of(row.team)
         await gateway.publish_home(row.user, await self._draw(gateway, row.user, found))
+        if found.unknown_channels:  # something may be missing: it is drawn again
+            await self._put_off(claimed, wait=_longer(row))
+            return
         async with self._ports.database.write() as tx:
             await homes.drawn(
                 tx,
@@ -251,6 +254,7 @@ class Homes:
                 now=now,
                 revision=self._revision,
                 unknown_groups=found.mine.unknown_groups,
+                unknown_channels=found.unknown_channels,
                 command=self._command,
             )
         )

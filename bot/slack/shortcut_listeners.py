@@ -54,7 +54,7 @@ class ShortcutListeners:
         here = await finding.in_thread(self._ports, team, channel, thread or ts)
         if here is not None and here.phase.open:
             return Answer(view=_next(view, here, text=text, link=link))
-        opened = await finding.opened_to(self._ports, team, body["user"]["id"])
+        opened = (await finding.opened_to(self._ports, team, body["user"]["id"])).seen
         if not opened:
             return Answer(view=shortcut_forms.nothing_open(self._command))
         if len(opened) == 1:

@@ -10,10 +10,10 @@ import pytest
 from bot.app import Application
 from bot.domain.deployment import Deployment
 from bot.domain.errors import AudienceUnknown, NoSuchDeployment
-from bot.services import ending, finding, seeing, surveying, tending
+from bot.services import ending, finding, seeing, starting, surveying, tending
 from bot.slack.gateway import Account, Gateway, web_client
 from bot.storage.database import Database
-from tests.makers import ANA, BEN, CARLA, CHANNEL, TEAM, ListedChannels, make_ports, start
+from tests.makers import ANA, BEN, CARLA, CHANNEL, TEAM, ListedChannels, make_ports, start, start_request
 from tests.stage import Stage, open_stage, running_bot
 
 #: The local workspace's private channel: Ana and Ben are in it, Carla is not.
@@ -136,6 +136,26 @@ async def test_what_slack_said_last_counts_while_it_says_nothing(bot: Applicatio
         await gateway.audience("C0RANDOM001")
 
 
+async def test_while_slack_says_nothing_the_rest_is_shown_and_what_is_missing_is_said(
+    bot: Application, stage: Stage
+) -> None:
+    await stage.fault(kind="api", mode="error", method="conversations.info", error="internal_error", times=-1)
+    await stage.carla.opens_home(stage.installed.bot_user_id)
+    await stage.until(lambda: stage.home_says(CARLA, "No deployment is running"))
+    team = stage.installed.team_id
+    elsewhere = start_request(team=team, channel="C0RANDOM001", service="shop", lead=BEN)
+    await starting.start(bot.ports, elsewhere)
+    await stage.until(lambda: stage.home_says(CARLA, "does not say who may read <#C0RANDOM001>"))
+    await stage.carla.types("/deploy list")
+    await stage.until(lambda: whispered(stage, CARLA, "does not say who may read <#C0RANDOM001>"))
+    await stage.client.delete("/control/faults")
+    # As soon as Slack says it, the home shows it, though nothing else has changed.
+    await stage.until(lambda: stage.home_says(CARLA, "shop v1.4.2", "led by <@UBEN"))
+    await stage.carla.types("/deploy lock shop production for 2h Careful")
+    told = await stage.until(lambda: whispered(stage, CARLA, "is locked"))
+    assert "shop-1: under way already" in told
+
+
 async def test_slack_is_asked_once_in_a_while(bot: Application, stage: Stage) -> None:
     await started(bot, stage)
     before = len(await stage.traffic("conversations.members"))
@@ -151,8 +171,8 @@ async def test_the_lead_sees_it_from_outside_and_an_item_given_to_somebody_is_th
     ports = make_ports(database, channels=ListedChannels(**{CHANNEL: [BEN]}))
     deployment = await start(ports)
     assert deployment.lead == ANA
-    assert await seeing.seen_by(ports, ANA, [deployment]) == [deployment]
-    assert await seeing.seen_by(ports, CARLA, [deployment]) == []
+    assert (await seeing.seen_by(ports, ANA, [deployment])).seen == [deployment]
+    assert (await seeing.seen_by(ports, CARLA, [deployment])).seen == []
     with pytest.raises(NoSuchDeployment, match="/deploy list"):
         await finding.named(ports, TEAM, "storefront-11", user=CARLA)
     with pytest.raises(NoSuchDeployment, match="Did you mean storefront-1"):

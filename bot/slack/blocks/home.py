@@ -76,6 +76,7 @@ class Seen:
     #: New with each drawing.
     revision: int
     unknown_groups: Sequence[str] = ()
+    unknown_channels: Sequence[str] = ()
     #: The slash command, for what to do next.
     command: str = "/deploy"
 
@@ -317,6 +318,8 @@ def _running(seen: Seen) -> Iterator[Block]:
         yield words.section(
             f"No deployment is running. Start one below, or type `{seen.command} start` in a channel."
         )
+    if seen.unknown_channels:
+        yield words.context(words.unknown_channels(seen.unknown_channels))
     order = sorted(seen.running, key=lambda d: (not d.aftermath.raised, d.id))
     for deployment in order[:RUNNING]:
         yield words.section(_progress(seen, deployment))

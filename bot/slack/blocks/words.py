@@ -141,6 +141,13 @@ def percent(done: int, total: int) -> int:
 PHASE_WORDS = {Phase.IN_PROGRESS: "In progress", Phase.FINISHED: "Finished", Phase.ABORTED: "Aborted"}
 
 
+def unknown_channels(channels: Sequence[str]) -> str:
+    """That what is in these channels is not shown, because Slack does not say who may read them."""
+    named = ", ".join(f"<#{channel}>" for channel in channels[:5])
+    more = f" and {len(channels) - 5} more" if len(channels) > 5 else ""
+    return f"⚠️ Slack does not say who may read {named}{more}: deployments there may be missing here."
+
+
 def header(text: str) -> Block:
     """A header block."""
     return {
