@@ -121,6 +121,13 @@ class Care:
         return next((one for one in self.overrides if one.seq == seq), None)
 
     @property
+    def go_awaited(self) -> GoRequest | None:
+        """The request for Go that nobody has answered, with Go or with No-go."""
+        request = self.go_request
+        answered = request is not None and self.no_go is not None and self.no_go.seq > request.seq
+        return None if answered else request
+
+    @property
     def confirmed(self) -> tuple[Override, ...]:
         """The overrides that came into force: shown for ever after."""
         return tuple(one for one in self.overrides if one.second)

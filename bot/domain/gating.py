@@ -22,6 +22,7 @@ from bot.domain.errors import (
     SecondNameNeeded,
 )
 from bot.domain.events import Fact
+from bot.domain.watching import DEPLOYED
 
 #: Most open items a sentence names.
 NAMED = 8
@@ -97,15 +98,31 @@ def go_missing(deployment: Deployment) -> tuple[str, ...]:
     return ("Nobody gave Go.",) if waits else ()
 
 
-def no_go(deployment: Deployment, *, user: str, at: datetime, reason: str) -> Fact:
-    """Somebody says that it may not go on. Raises DeploymentClosed, NoGoReasonMissing, ReasonTooLong."""
+def only_go_says_it_is_live(deployment: Deployment) -> bool:
+    """Whether the change counts as live because Go was given, and nothing in this state bears it out."""
+    go, aftermath = deployment.go, deployment.aftermath
+    if go is None or aftermath.deployed is None or aftermath.deployed.seq != go.seq:
+        return False
+    seen = any(deployment.boxes[position].key.rpartition("/")[2] == DEPLOYED for position in deployment.ticks)
+    return not seen and not aftermath.raised and aftermath.rollback is None
+
+
+def no_go(deployment: Deployment, *, user: str, at: datetime, reason: str, live: bool = False) -> Fact:
+    """Somebody says that it may not go on.
+
+    `live` where something outside the state says that the change is live all the same: it is watched on.
+    Raises DeploymentClosed, NoGoReasonMissing, ReasonTooLong.
+    """
     _must_be_open(deployment)
     reason = " ".join(reason.split())
     if not reason:
         raise NoGoReasonMissing
     if len(reason) > REASON:
         raise ReasonTooLong(len(reason), limit=REASON)
-    return Fact(kind="deployment.no_go", actor=user, at=at, data={"reason": reason})
+    data: dict[str, Any] = {"reason": reason}
+    if not live and only_go_says_it_is_live(deployment):
+        data["not_live"] = True
+    return Fact(kind="deployment.no_go", actor=user, at=at, data=data)
 
 
 # ── override ─────────────────────────────────────────────────────────────────────────────────────────────

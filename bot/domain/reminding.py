@@ -39,6 +39,8 @@ class Origin(StrEnum):
     PERSON = "person"
     #: Somebody scheduled the review.
     REVIEW = "review"
+    #: The sidecar, for a deploy that was taken back before it took place.
+    FORMER = "former"
 
 
 class State(StrEnum):
@@ -287,13 +289,14 @@ class NewReminder:
 def planned(deployment: Deployment, plan: ReminderPlan, *, deployed_at: datetime) -> tuple[NewReminder, ...]:
     """The reminders a plan makes; items the deployment's own copy of the checklist lacks are left out."""
     at = {item.key: position for position, item in enumerate(deployment.checklist.items)}
+    again = deployment.aftermath.taken_back
     made = []
     for number, one in enumerate(plan.reminders, start=1):
         items = tuple(at[key] for key in one.items if key in at)
         if items or (one.text and not one.items):
             made.append(
                 NewReminder(
-                    key=f"plan-{number}",
+                    key=f"plan-{number}.{again}" if again else f"plan-{number}",
                     origin=Origin.PLAN,
                     due_at=deployed_at + one.after,
                     items=items,

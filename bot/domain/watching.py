@@ -49,7 +49,10 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """When the change was live: Go, the tick of the item that says so, or CI's word, whichever came first."""
+    """When the change was live: Go, the tick of the item that says so, or CI's word, whichever came first.
+
+    A No-go takes it back where nothing but that Go said it.
+    """
 
     by: str
     at: datetime
@@ -172,6 +175,8 @@ class Aftermath:
     #: By key, in the order they were raised.
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
     rollback: Rollback | None = None
+    #: How often it was to be live and a No-go came before it was.
+    taken_back: int = 0
 
     def trigger_of(self, seq: int) -> Trigger | None:
         """The trigger that this event raised, as long as it was not raised anew."""
@@ -195,6 +200,11 @@ def aftermath_after(state: Aftermath, event: Event) -> Aftermath:
             return replace(state, deployed=Deployed(by=fact.actor, at=fact.at, seq=event.seq))
         case "deployment.reported" if state.deployed is None and data["state"] == "deployed":
             return replace(state, deployed=Deployed(by=fact.actor, at=fact.at, seq=event.seq))
+        case "deployment.no_go" if data.get("not_live"):
+            watch = state.watch
+            if watch is not None:
+                watch = replace(watch, begun_at=None, until=None, ended_at=None, judged={})
+            return replace(state, deployed=None, watch=watch, taken_back=state.taken_back + 1)
         case "item.ticked" | "item.overruled" if not data.get("moot"):
             return _ticked(state, data["item"], event)
         case "item.unticked" if not data.get("moot") and data["item"] == VERIFIED:
@@ -395,6 +405,7 @@ def aftermath_to_json(state: Aftermath) -> dict[str, Any]:
         },
         "triggers": [_plain(trigger) for trigger in state.triggers.values()],
         "rollback": None if rollback is None else _plain(rollback),
+        "taken_back": state.taken_back,
     }
 
 
@@ -413,6 +424,7 @@ def aftermath_from_json(data: Mapping[str, Any]) -> Aftermath:
         watch=watch,
         triggers={trigger.key: trigger for trigger in triggers},
         rollback=None if data["rollback"] is None else Rollback(**_read(data["rollback"])),
+        taken_back=data.get("taken_back", 0),
     )
 
 

@@ -15,9 +15,9 @@ from bot.domain.errors import FourEyes, GoGiven
 from bot.domain.events import Fact
 from bot.domain.post import PlannedPost
 from bot.domain.verification import Purpose
-from bot.services import checking, finding, locking, permitting
+from bot.services import checking, finding, locking, permitting, reminding
 from bot.services.ports import Ports
-from bot.storage import posts
+from bot.storage import posts, reminders, watches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ async def give_go(ports: Ports, deployment_id: int, *, user: str, team: str, del
             ports, deployment_id, Purpose.GO, user=user, delivery=delivery, allowed=allowed
         )
     except FourEyes:
-        if state.care.go_request is not None:
+        if state.care.go_awaited is not None:
             raise
         return Gone(deployment=await _ask(ports, deployment_id, user=user, delivery=delivery), asked=True)
     return Gone(deployment=after)
@@ -60,7 +60,7 @@ async def give_go(ports: Ports, deployment_id: int, *, user: str, team: str, del
 async def _ask(ports: Ports, deployment_id: int, *, user: str, delivery: str) -> Deployment:
     def facts(state: Deployment) -> list[Fact]:
         # Two leads' clicks at once ask once.
-        if state.care.go_request is not None:
+        if state.care.go_awaited is not None:
             return []
         return [gating.go_requested(state, user=user, at=ports.clock.now())]
 
@@ -77,19 +77,36 @@ async def refuse_go(
 ) -> Deployment:
     """No-go: it may not go on; a Go that was given is taken back.
 
+    Where only that Go said that the change is live, the watch and the reminders wait for the next one.
+
     Raises NoSuchDeployment, DeploymentClosed, NotPermitted, GroupUnknown, NoGoReasonMissing, ReasonTooLong.
     """
     state = await finding.get(ports, deployment_id, team=team)
     await permitting.require(ports, state, Permission.APPROVE, user=user)
+    live = await _said_to_be_live(ports, state)
 
     def facts(state: Deployment) -> list[Fact]:
-        return [gating.no_go(state, user=user, at=ports.clock.now(), reason=reason)]
+        return [gating.no_go(state, user=user, at=ports.clock.now(), reason=reason, live=live)]
 
     async def tell(tx: AsyncConnection, after: Deployment, made: Sequence[Fact]) -> None:
+        if made[0].data.get("not_live"):
+            now = ports.clock.now()
+            await watches.rewind(tx, after.id, at=now)
+            left = await reminders.unplan(tx, after.id, by=user, at=now)
+            await reminding.redraw(tx, after.id, left, at=now)
         await _own(ports, tx, after, "no_go", {"by": user, "reason": made[0].data["reason"]})
 
     _, after = await checking.act(ports, deployment_id, delivery, facts, also=tell)
     return after
+
+
+async def _said_to_be_live(ports: Ports, state: Deployment) -> bool:
+    """Whether CI said since Go that the change is live."""
+    if state.go is None:
+        return False
+    async with ports.database.read() as tx:
+        events = await ports.deployments.since(tx, state.id, state.go.seq, "deployment.reported")
+    return any(event.fact.data["state"] == "deployed" for event in events)
 
 
 async def request_override(

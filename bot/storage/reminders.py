@@ -161,6 +161,21 @@ async def settle(tx: AsyncConnection, ids: Sequence[int], *, state: State, by: s
     )
 
 
+async def unplan(tx: AsyncConnection, deployment_id: int, *, by: str, at: datetime) -> list[Reminder]:
+    """Drop what was planned for a deploy that did not take place, so that the next one is planned anew.
+
+    Those that have been sent, to be drawn again.
+    """
+    query = select(reminders).where(
+        reminders.c.deployment_id == deployment_id, reminders.c.origin == Origin.PLAN
+    )
+    rows = [_reminder(row) for row in await tx.execute(query)]
+    await settle(tx, [row.id for row in rows if row.state in _LIVE], state=State.DROPPED, by=by, at=at)
+    planned = reminders.c.id.in_([row.id for row in rows])
+    await tx.execute(update(reminders).where(planned).values(origin=Origin.FORMER))
+    return [row for row in rows if row.state is State.SENT]
+
+
 async def snooze(tx: AsyncConnection, reminder: Reminder, *, until: datetime, by: str, at: datetime) -> None:
     """Let it wait again, for its next round."""
     await tx.execute(

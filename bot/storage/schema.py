@@ -188,7 +188,8 @@ reminders = Table(
     metadata,
     Column("id", _ID, primary_key=True, autoincrement=True),
     Column("deployment_id", _ID, ForeignKey("deployments.id"), nullable=False),
-    #: `plan` (from the sidecar), `person` (somebody asked), `review` (somebody scheduled it).
+    #: `plan` (from the sidecar), `person` (somebody asked), `review` (somebody scheduled it),
+    #: `former` (planned for a deploy that was taken back).
     Column("origin", String(16), nullable=False),
     #: Unique in the deployment: the same reminder is added once.
     Column("key", String(128), nullable=False),

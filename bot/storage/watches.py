@@ -121,6 +121,15 @@ async def again(tx: AsyncConnection, deployment_id: int, *, at: datetime) -> Non
     )
 
 
+async def rewind(tx: AsyncConnection, deployment_id: int, *, at: datetime) -> None:
+    """Wait for the deploy again; whoever is looking at it now is to throw away what they see."""
+    await tx.execute(
+        update(watches)
+        .where(watches.c.deployment_id == deployment_id)
+        .values(begun=False, ended=False, grid_at=at, next_at=at, leased_by=None, leased_until=None)
+    )
+
+
 async def give_back(tx: AsyncConnection, *, owner: str | None) -> None:
     """Give up what this process holds; None: what anybody holds."""
     query = update(watches).values(leased_by=None, leased_until=None)

@@ -309,6 +309,21 @@ async def test_the_leads_own_go_asks_the_group_once_and_one_of_it_gives_it(datab
     await adds_up(ports)
 
 
+async def test_after_a_no_go_the_group_is_asked_anew(database: Database) -> None:
+    rules = Conduct(approval=Approval(group=GROUP))
+    ports = make_ports(database, rules=rules, groups=ListedGroups(**{GROUP: [ANA, BEN]}))
+    deployment = await start(ports)
+    await going.give_go(ports, deployment.id, user=ANA, delivery="g1", **WHO)
+    state = await going.refuse_go(ports, deployment.id, user=BEN, reason="not yet", delivery="n", **WHO)
+    assert state.care.go_awaited is None
+    again = await going.give_go(ports, deployment.id, user=ANA, delivery="g2", **WHO)
+    assert again.asked
+    assert again.deployment.care.go_awaited is not None
+    keys = await keys_of(ports, deployment.id)
+    assert [key.partition("-")[0] for key in keys] == ["go_asked", "no_go", "go_asked"]
+    await adds_up(ports)
+
+
 async def test_a_group_slack_does_not_tell_lets_nobody_through(database: Database) -> None:
     rules = Conduct(approval=Approval(group=GROUP), permissions={Permission.TICK: Allowed(people=(GROUP,))})
     ports = make_ports(database, rules=rules)

@@ -17,7 +17,7 @@ from bot.domain.reminding import PlannedReminder, Reminder, ReminderPlan, Snooze
 from bot.domain.ticking import Act
 from bot.domain.verification import Purpose
 from bot.scheduling import scheduler
-from bot.services import auditing, checking, ending, settling
+from bot.services import auditing, checking, ending, going, settling
 from bot.services.attending import Attendance
 from bot.services.ports import Ports
 from bot.services.reminding import Reminders
@@ -287,6 +287,25 @@ async def test_a_process_that_dies_while_it_fetches_numbers_loses_nothing(databa
     assert await sent(ports, deployment) == []
     await passes(ports, Reminders(ports, patience=0.1), minutes=1)
     assert await sent(ports, deployment) == [("reminder", deployment.channel, [[0]])]
+
+
+async def test_after_a_no_go_the_plan_begins_anew_with_the_next_go(database: Database) -> None:
+    ports = ports_with(database)
+    deployment = await deployed(ports)
+    woken = Reminders(ports)
+    await woken.look()
+    await passes(ports, woken, minutes=5)
+    assert len(await sent(ports, deployment)) == 1
+    await going.refuse_go(ports, deployment.id, user=BEN, team=TEAM, reason="not yet", delivery="no-go")
+    await passes(ports, woken, hours=3)
+    assert len(await sent(ports, deployment)) == 1
+    assert {one.state for one in (await all_of(ports, deployment)).values()} == {State.DROPPED}
+    await checking.conclude(ports, deployment.id, Purpose.GO, user=ANA, delivery="go.2")
+    await woken.look()
+    await passes(ports, woken, minutes=5)
+    assert len(await sent(ports, deployment)) == 2
+    waiting = [one for one in (await all_of(ports, deployment)).values() if one.state is State.WAITING]
+    assert len(waiting) == 3
 
 
 async def test_two_replicas_deliver_once(database: Database) -> None:

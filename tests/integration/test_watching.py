@@ -18,12 +18,12 @@ from bot.domain.signals import Form, Measured, Signal, WatchPlan
 from bot.domain.triggering import TriggerFinding
 from bot.domain.verification import Purpose
 from bot.domain.watching import Source, TriggerState
-from bot.services import alerting, checking, ending, rolling_back
+from bot.services import alerting, auditing, checking, ending, going, rolling_back
 from bot.services.ports import Ports
 from bot.services.watching import WatchRunner, since_rollback
 from bot.storage import samples
 from bot.storage.database import Database
-from tests.makers import ANA, BEN, ManualClock, ScriptedWatching, make_ports, posts_of, start
+from tests.makers import ANA, BEN, TEAM, ManualClock, ScriptedWatching, make_ports, posts_of, start
 
 Written = Callable[[datetime], Measured]
 
@@ -556,6 +556,75 @@ async def test_what_gets_much_worse_is_announced_again_soon(scene: Scene) -> Non
     scene.source.now["latency"] = steady(3000)
     await scene.passes(5)
     assert (await scene.state()).aftermath.triggers[LATENCY_KEY].announced == 2
+
+
+async def no_go(scene: Scene, delivery: str = "no-go") -> Deployment:
+    return await going.refuse_go(
+        scene.ports, scene.id, user=BEN, team=TEAM, reason="not yet", delivery=delivery
+    )
+
+
+async def test_after_a_no_go_the_next_go_is_watched_from_its_own_beginning(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(2)
+    state = await no_go(scene)
+    assert state.aftermath.deployed is None
+    await scene.passes(90)
+    watch = (await scene.state()).aftermath.watch
+    assert watch is not None
+    assert (watch.begun_at, watch.judged) == (None, {})
+    second = scene.clock.now()
+    await checking.conclude(scene.ports, scene.id, Purpose.GO, user=ANA, delivery="go.2")
+    await looks(scene.runner)
+    await scene.passes(5)
+    scene.source.now["errors"] = rate(4)
+    await scene.passes(3)
+    state = await scene.state()
+    assert state.aftermath.deployed is not None
+    assert state.aftermath.deployed.at == second
+    assert state.aftermath.watch is not None
+    assert state.aftermath.watch.until == second + timedelta(hours=1)
+    assert await scene.trigger(ERRORS_KEY) is TriggerState.FIRING
+    verdicts = [verdict async for verdict in auditing.verify(scene.ports)]
+    assert [verdict.problems for verdict in verdicts] == [()]
+
+
+async def test_a_watch_that_is_over_begins_anew_with_the_next_go(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(61)
+    await no_go(scene)
+    await scene.passes(5)
+    await checking.conclude(scene.ports, scene.id, Purpose.GO, user=ANA, delivery="go.2")
+    await looks(scene.runner)
+    watch = (await scene.state()).aftermath.watch
+    assert watch is not None
+    assert watch.running
+
+
+async def test_what_is_live_all_the_same_is_watched_on_after_a_no_go(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(5)
+    scene.source.now["errors"] = rate(4)
+    await scene.passes(3)
+    state = await no_go(scene)
+    assert state.aftermath.deployed is not None
+    assert state.aftermath.watch is not None
+    assert state.aftermath.watch.running
+
+
+async def test_what_ci_has_rolled_out_is_watched_on_after_a_no_go(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(2)
+    told = Fact(kind="deployment.reported", actor="ci", at=scene.clock.now(), data={"state": "deployed"})
+    async with scene.ports.database.write() as tx:
+        state = await scene.ports.deployments.get(tx, scene.id, locked=True)
+        assert state is not None
+        await scene.ports.deployments.append(tx, state, [told])
+    assert (await no_go(scene)).aftermath.deployed is not None
 
 
 async def test_an_aborted_deployment_is_watched_no_longer(scene: Scene) -> None:

@@ -133,8 +133,8 @@ def lines(deployment: Deployment) -> list[str]:
             f"⛔ *No-go* by {words.mention(care.no_go.by)}, {words.slack_time(care.no_go.at)}: "
             f"{escape(shorten(care.no_go.reason, 500))}"
         )
-    if care.go_request is not None and deployment.go is None and deployment.phase.open:
-        group = care.go_request.group
+    if care.go_awaited is not None and deployment.go is None and deployment.phase.open:
+        group = care.go_awaited.group
         whom = f"<!subteam^{group}>" if group else "anybody but the lead"
         found.append(f"⏳ Go is asked for: {whom} has to give it")
     for override in care.overrides:

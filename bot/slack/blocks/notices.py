@@ -123,7 +123,7 @@ def _go_asked(deployment: Deployment, content: Mapping[str, Any], names: Mapping
         "accessibility_label": shorten(f"Say No-go for {deployment.name}", 75),
     }
     blocks = [words.section(shown)]
-    if deployment.phase.open and deployment.care.go_request is not None:
+    if deployment.phase.open and deployment.care.go_awaited is not None:
         blocks.append({"type": "actions", "elements": [go, no_go]})
     return Drawing(blocks=blocks, text=said)
 
