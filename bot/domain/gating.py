@@ -90,12 +90,16 @@ def go_requested(deployment: Deployment, *, user: str, at: datetime) -> Fact:
     return Fact(kind="go.requested", actor=user, at=at, data={"group": group, "lead": deployment.lead})
 
 
-def go_missing(deployment: Deployment) -> tuple[str, ...]:
-    """That the end has to wait for Go: where rules hold Go, finishing must not be the way around it."""
-    conduct = deployment.conduct
+def go_missing(deployment: Deployment, *, at: datetime) -> tuple[str, ...]:
+    """That the end has to wait for Go: where rules, or the freeze it was prepared in, hold Go, finishing must
+    not be the way around them."""
+    if deployment.go is not None or deployment.aftermath.rollback is not None:
+        return ()
+    conduct, freeze = deployment.conduct, deployment.prepared_in
+    if freeze is not None and at < freeze.until:
+        return (f"Nobody gave Go, and it was prepared in a freeze until {freeze.until:%d %b %H:%M} UTC.",)
     ruled = conduct.approval is not None or any(Hold.GO in gate.holds for gate in conduct.gates)
-    waits = ruled and deployment.go is None and deployment.aftermath.rollback is None
-    return ("Nobody gave Go.",) if waits else ()
+    return ("Nobody gave Go.",) if ruled else ()
 
 
 def only_go_says_it_is_live(deployment: Deployment) -> bool:

@@ -162,7 +162,7 @@ def concluding(
     if purpose is Purpose.GO:
         return facts
     gone = any(fact.kind == "deployment.go" for fact in facts)
-    missing = () if gone else gating.go_missing(state)
+    missing = () if gone else gating.go_missing(state, at=at)
     held = gating.held(state, Hold.FINISH, user=user, at=at, obstacles=missing)
     return [*facts, held or finished(state, user=user, at=at)]
 

@@ -30,6 +30,7 @@ from bot.domain.post import PlannedPost
 from bot.domain.routing import DEFAULT_CHECKLIST
 from bot.domain.ticking import Act
 from bot.domain.triggering import TriggerFinding
+from bot.domain.verification import Bound
 from bot.domain.watching import Source
 from bot.services import alerting, checking, ending, finding, permitting, starting
 from bot.services.ports import Ports
@@ -300,6 +301,9 @@ def _ticks(
         for position in dict.fromkeys(positions)
         if position is not None and position not in state.ticks
     ]
+    # What needs somebody's judgement besides its check is not CI's to judge.
+    judged = {act.position: bound.human for act in acts if (bound := _needs_a_person(state, act.position))}
+    acts = [act for act in acts if act.position not in judged]
     outcome = tick(state, acts, user=CI, at=now, drawn_seq=state.seq + earlier)
     facts = [fact for fact in outcome.facts if not fact.data.get("moot")]
     said = [f"ticked {len(facts)} of {len(request.tick)}"] if request.tick else []
@@ -309,10 +313,19 @@ def _ticks(
         for position in outcome.needs_reason
     ]
     said += [
+        f"“{state.checklist.items[position].text}” was not ticked: somebody has to judge this: {what}"
+        for position, what in judged.items()
+    ]
+    said += [
         f"“{item.text}” was not ticked: the gate “{gate.title}” before it is not passed"
         for item, gate in outcome.behind
     ]
     return tuple(facts), said
+
+
+def _needs_a_person(state: Deployment, position: int) -> Bound | None:
+    bound = state.bindings.get(position)
+    return bound if bound is not None and bound.human else None
 
 
 def _refuse_unknown_items(checklist: Checklist, wanted: Sequence[str]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from bot.domain import gating
 from bot.domain.conduct import Hold, Permission
 from bot.domain.deployment import Deployment, aborted
+from bot.domain.errors import NoSuchDeployment
 from bot.domain.events import Fact
 from bot.domain.verification import Purpose
-from bot.services import checking, permitting
+from bot.services import checking, locking, permitting
 from bot.services.ports import Ports
 
 
@@ -19,9 +20,16 @@ async def finish(ports: Ports, deployment_id: int, *, user: str, delivery: str) 
     StorageFailed.
     """
     await permitting.require_for(ports, deployment_id, Permission.END, user=user)
+    now = ports.clock.now()
+    async with ports.database.read() as tx:
+        state = await ports.deployments.get(tx, deployment_id)
+    if state is None:
+        raise NoSuchDeployment(str(deployment_id))
+    locks = await locking.before_the_end(ports, state, at=now)
 
     def allowed(state: Deployment) -> None:
-        gating.check_gates(state, Hold.FINISH, obstacles=gating.go_missing(state))
+        obstacles = (*gating.go_missing(state, at=now), *locks)
+        gating.check_gates(state, Hold.FINISH, obstacles=obstacles)
 
     return await checking.conclude(
         ports, deployment_id, Purpose.FINISH, user=user, delivery=delivery, allowed=allowed

@@ -38,12 +38,12 @@ async def give_go(ports: Ports, deployment_id: int, *, user: str, team: str, del
     state = await finding.get(ports, deployment_id, team=team)
     await permitting.require(ports, state, Permission.APPROVE, user=user)
     members = await permitting.approvers(ports, state)
-    obstacles = await _obstacles(ports, state, Hold.GO)
+    in_the_way = await obstacles(ports, state, Hold.GO)
 
     def allowed(state: Deployment) -> None:
         if state.go is not None:
             raise GoGiven
-        gating.check_gates(state, Hold.GO, obstacles=obstacles)
+        gating.check_gates(state, Hold.GO, obstacles=in_the_way)
         gating.check_eyes(state, user=user, members=members)
 
     try:
@@ -109,6 +109,15 @@ async def _said_to_be_live(ports: Ports, state: Deployment) -> bool:
     return any(event.fact.data["state"] == "deployed" for event in events)
 
 
+async def held_up(ports: Ports, state: Deployment) -> Hold:
+    """What an emergency override would be of: Go, as long as something keeps from it, else the end."""
+    four_eyes = state.conduct.approval is not None
+    waits = state.go is None and (
+        four_eyes or bool(state.held_up(Hold.GO)) or bool(await obstacles(ports, state, Hold.GO))
+    )
+    return Hold.GO if waits else Hold.FINISH
+
+
 async def request_override(
     ports: Ports, deployment_id: int, hold: Hold, *, user: str, team: str, reason: str, delivery: str
 ) -> Deployment:
@@ -119,12 +128,12 @@ async def request_override(
     """
     state = await finding.get(ports, deployment_id, team=team)
     await permitting.require(ports, state, Permission.OVERRIDE, user=user)
-    obstacles = await _obstacles(ports, state, hold)
+    in_the_way = await obstacles(ports, state, hold)
 
     def facts(state: Deployment) -> list[Fact]:
         now = ports.clock.now()
         request = partial(gating.override_requested, state, hold, user=user, at=now, reason=reason)
-        return [request(obstacles=obstacles)]
+        return [request(obstacles=in_the_way)]
 
     async def tell(tx: AsyncConnection, after: Deployment, made: Sequence[Fact]) -> None:
         post = PlannedPost(kind="override", key=f"{after.seq}", content={"seq": after.seq})
@@ -174,11 +183,13 @@ async def withdraw_override(
     return after
 
 
-async def _obstacles(ports: Ports, state: Deployment, hold: Hold) -> tuple[str, ...]:
+async def obstacles(ports: Ports, state: Deployment, hold: Hold) -> tuple[str, ...]:
     """What is in the way besides gates, each as a sentence."""
+    now = ports.clock.now()
     if hold is Hold.FINISH:
-        return gating.go_missing(state)
-    return await locking.in_the_way(ports, state, at=ports.clock.now())
+        missing = gating.go_missing(state, at=now)
+        return (*missing, *await locking.before_the_end(ports, state, at=now))
+    return await locking.in_the_way(ports, state, at=now)
 
 
 async def _redraw_override(ports: Ports, tx: AsyncConnection, after: Deployment, seq: int) -> None:

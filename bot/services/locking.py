@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy.exc import IntegrityError
@@ -169,8 +169,21 @@ async def obstacles(ports: Ports, state: Deployment, *, at: datetime) -> tuple[O
 
 async def in_the_way(ports: Ports, state: Deployment, *, at: datetime) -> tuple[str, ...]:
     """The obstacles, each as a sentence. Raises as `obstacles`."""
+    return _said(await obstacles(ports, state, at=at))
+
+
+async def before_the_end(ports: Ports, state: Deployment, *, at: datetime) -> tuple[str, ...]:
+    """The locks that keep it from Go where it would end without ever having been live: that would be a way
+    around them. Each as a sentence. Raises StorageFailed."""
+    if state.aftermath.deployed is not None or state.aftermath.rollback is not None:
+        return ()
+    async with ports.database.read() as tx:
+        return _said([obstacle_of(one) for one in await locks.covering(tx, state.team, state.target, at=at)])
+
+
+def _said(obstacles: Iterable[Obstacle]) -> tuple[str, ...]:
     said = []
-    for one in await obstacles(ports, state, at=at):
+    for one in obstacles:
         until = f", until {one.until:%d %b %H:%M} UTC" if one.until is not None else ""
         said.append(f"{one.said.rstrip('.')}{until}.")
     return tuple(said)

@@ -60,7 +60,7 @@ class GateConversation:
             except GateClosed as closed:
                 return refused(only, Hold.FINISH, closed)
             return told_of_conclusion(state, Purpose.FINISH)
-        answer = finish_form(only)
+        answer = await finish_form(self._ports, only)
         if asked.can_open_view or answer.view is None:
             return answer
         text = escape(f"{len(only.open_items)} items of {only.target} are still open.")
@@ -90,12 +90,12 @@ class GateConversation:
         return SILENCE
 
     async def _override(self, asked: Asked, said: str) -> Answer:
-        """Of the end where Go was given or is not held up, else of Go."""
+        """Of the end where Go was given, or nothing holds it up, else of Go."""
         state, reason = await self._meaning.first_word(asked, "override", said)
         if isinstance(state, Answer):
             return state
         await permitting.require(self._ports, state, Permission.OVERRIDE, user=asked.user)
-        hold = Hold.GO if state.go is None else Hold.FINISH
+        hold = await going.held_up(self._ports, state)
         if asked.can_open_view:
             return Answer(view=gates.override_form(state, hold, reason=reason))
         if not reason:

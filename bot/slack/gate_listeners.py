@@ -67,7 +67,7 @@ class GateListeners:
             chosen = (action.get("selected_option") or {}).get("value") or action.get("value")
             state = await self._state(body, chosen)
             await permitting.require(self._ports, state, Permission.END, user=body["user"]["id"])
-            return _ended(state) if not state.phase.open else finish_form(state)
+            return _ended(state) if not state.phase.open else await finish_form(self._ports, state)
 
         await self._answerer.answer_with_form(ack, body, ask())
 
@@ -162,10 +162,10 @@ async def give_go(ports: Ports, state: Deployment, *, user: str, delivery: str) 
     return told_of_conclusion(gone.deployment, Purpose.GO)
 
 
-def finish_form(state: Deployment) -> Answer:
+async def finish_form(ports: Ports, state: Deployment) -> Answer:
     """The form, or what is in the way of the end."""
     try:
-        gating.check_gates(state, Hold.FINISH, obstacles=gating.go_missing(state))
+        gating.check_gates(state, Hold.FINISH, obstacles=await going.obstacles(ports, state, Hold.FINISH))
     except GateClosed as closed:
         return refused(state, Hold.FINISH, closed)
     return Answer(view=modals.finish(state))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from bot.domain.check import Binding, CheckSpec, Rules
 from bot.domain.ci_requests import ci_request
 from bot.domain.conduct import Allowed, Conduct, Gate, Hold, Permission
 from bot.domain.deployment import fold
@@ -22,7 +24,7 @@ from bot.storage.database import Database
 from bot.web import CiHooks, WebServer, application
 from bot.web.ci_hooks import DEPLOYMENTS_PATH
 from tests.integration.test_hooks import BEARER, TOKEN, ready
-from tests.makers import ANA, BEN, CARLA, CHANNEL, TEAM, make_ports, posts_of, start
+from tests.makers import ANA, BEN, CARLA, CHANNEL, TEAM, ScriptedVerifier, make_ports, posts_of, start
 
 START: dict[str, Any] = {
     "action": "start",
@@ -333,6 +335,27 @@ async def test_ci_does_not_tick_what_stands_behind_a_gate(database: Database, wo
         "ticked 0 of 1",
         "“Box 2.1” was not ticked: the gate “Section 1” before it is not passed",
     )
+
+
+async def test_ci_does_not_judge_what_is_left_to_a_person(database: Database, workspace: Workspace) -> None:
+    spec = CheckSpec(kind="http", params=None, rules=Rules(must={"status": 200}))
+    binding = Binding(
+        key="s1/boxes/1",
+        text="Box 1.1",
+        checks=(spec,),
+        human="is the copy right?",
+        cheap=True,
+        freshness=timedelta(hours=1),
+    )
+    ports = make_ports(database, verifier=ScriptedVerifier([binding]), rules=Conduct(gates=(GATE,)))
+    done = await CiDesk(ports, workspace, patience=0.05).serve(
+        ci_request({**START, "tick": ["Box 1.1", "Box 1.2"]}), delivery="s"
+    )
+    assert done.said[1:] == (
+        "ticked 1 of 2",
+        "“Box 1.1” was not ticked: somebody has to judge this: is the copy right?",
+    )
+    assert set(done.deployment.ticks) == {1}
 
 
 async def test_who_may_end_a_deployment_goes_for_ci_as_well(database: Database, workspace: Workspace) -> None:

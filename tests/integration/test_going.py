@@ -324,6 +324,19 @@ async def test_after_a_no_go_the_group_is_asked_anew(database: Database) -> None
     await adds_up(ports)
 
 
+async def test_an_override_is_of_the_end_where_only_that_is_held_up(database: Database) -> None:
+    gate = Gate(title="One", first=0, last=2, holds=frozenset({Hold.FINISH}))
+    ports = make_ports(database, rules=Conduct(gates=(gate,)))
+    deployment = await start(ports)
+    assert await going.held_up(ports, deployment) is Hold.FINISH
+    both = replace(gate, holds=frozenset({Hold.GO, Hold.FINISH}))
+    ports = make_ports(database, rules=Conduct(gates=(both,)))
+    deployment = await start(ports, service="other")
+    assert await going.held_up(ports, deployment) is Hold.GO
+    deployment = await checking.conclude(ports, deployment.id, Purpose.GO, user=ANA, delivery="g")
+    assert await going.held_up(ports, deployment) is Hold.FINISH
+
+
 async def test_a_group_slack_does_not_tell_lets_nobody_through(database: Database) -> None:
     rules = Conduct(approval=Approval(group=GROUP), permissions={Permission.TICK: Allowed(people=(GROUP,))})
     ports = make_ports(database, rules=rules)

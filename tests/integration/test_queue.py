@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from bot.domain.conduct import Hold
 from bot.domain.deployment import Deployment
 from bot.domain.errors import (
     AlreadyDeploying,
     AlreadyLocked,
+    GateClosed,
     NotInQueue,
     NotLocked,
     NotYourTurn,
@@ -25,7 +27,7 @@ from bot.domain.freezing import Freeze
 from bot.domain.locks import Lock
 from bot.domain.policy import Policy
 from bot.domain.queueing import Place, PlaceState
-from bot.services import auditing, ending, locking, queueing
+from bot.services import auditing, ending, going, locking, queueing
 from bot.services.ports import Ports
 from bot.storage import locks as lock_rows
 from bot.storage import pings, queue
@@ -238,6 +240,27 @@ async def test_a_start_in_a_freeze_is_refused_or_prepared_and_that_is_kept(datab
     assert prepared.prepared_in is not None
     assert prepared.prepared_in.until == FREEZE.end
     assert [verdict.problems async for verdict in auditing.verify(ports)] == [(), ()]
+
+
+async def test_what_was_prepared_in_a_freeze_does_not_end_in_it_without_go(database: Database) -> None:
+    ports = make_ports(database, policies=WrittenPolicies(Policy(freezes=(FREEZE,))))
+    prepared = await start(ports, over_freeze=True)
+    with pytest.raises(GateClosed, match=r"prepared in a freeze until 02 Mar 14:00 UTC"):
+        await ending.finish(ports, prepared.id, user=ANA, delivery="f1")
+    passes(ports, hours=2)
+    assert not (await ending.finish(ports, prepared.id, user=ANA, delivery="f2")).phase.open
+
+
+async def test_a_lock_keeps_from_the_end_what_never_was_live(database: Database) -> None:
+    ports = make_ports(database)
+    live = await start(ports)
+    await going.give_go(ports, live.id, user=ANA, team=TEAM, delivery="g")
+    waiting = await start(ports, environment="staging")
+    await locks(ports, "storefront for 1h Incident", user=BEN)
+    assert await going.held_up(ports, waiting) is Hold.GO
+    with pytest.raises(GateClosed, match="is locked: Incident"):
+        await ending.finish(ports, waiting.id, user=ANA, delivery="f1")
+    assert not (await ending.finish(ports, live.id, user=ANA, delivery="f2")).phase.open
 
 
 async def test_the_end_of_a_freeze_gives_a_turn(database: Database) -> None:

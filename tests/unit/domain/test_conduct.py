@@ -136,12 +136,12 @@ def test_the_lead_and_people_outside_the_group_do_not_make_four_eyes() -> None:
 
 def test_where_rules_hold_go_the_end_waits_for_it_unless_it_was_rolled_back() -> None:
     state = deployment(gates=(FIRST,))
-    assert gating.go_missing(state) == ("Nobody gave Go.",)
-    assert gating.go_missing(deployment()) == ()
+    assert gating.go_missing(state, at=NOON) == ("Nobody gave Go.",)
+    assert gating.go_missing(deployment(), at=NOON) == ()
     gone = Fact(kind="deployment.go", actor=ANA, at=NOON, data={})
-    assert gating.go_missing(after(state, gone)) == ()
+    assert gating.go_missing(after(state, gone), at=NOON) == ()
     back = Fact(kind="rollback.started", actor=ANA, at=NOON, data={"why": "broken"})
-    assert gating.go_missing(after(state, back)) == ()
+    assert gating.go_missing(after(state, back), at=NOON) == ()
 
 
 def test_no_go_takes_go_back_and_go_takes_no_go_back() -> None:
