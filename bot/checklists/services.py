@@ -34,6 +34,9 @@ class Service(_Strict):
     channel: str = Field(default="", description="Slack channel id (C…) where CI's deployments start.")
     lead: str = Field(default="", description="Slack user id (U…) of who leads what CI starts.")
     team: str = Field(default="", description="Slack workspace id (T…), where the bot is in several.")
+    only: tuple[str, ...] = Field(
+        default=(), description="The only checklists anybody may name for it; any where unset."
+    )
 
 
 class GitHub(_Strict):
@@ -113,6 +116,12 @@ def _problems(content: ServicesFile, checklists: Collection[str]) -> Iterator[st
             yield f"{where}/lead: “{rule.lead}” is no Slack user id (U…)"
         if rule.team and not TEAM.fullmatch(rule.team):
             yield f"{where}/team: “{rule.team}” is no Slack workspace id (T…)"
+    for where, service in listed:
+        for name in service.only:
+            if name not in checklists:
+                yield f"{where}/only: there is no checklist “{name}”{did_you_mean(name, checklists)}"
+        if service.only and service.checklist and service.checklist not in service.only:
+            yield f"{where}/checklist: “{service.checklist}” is not among its own `only`"
     for where, github in listed_github:
         for login, user in github.leads.items():
             if not PERSON.fullmatch(user):

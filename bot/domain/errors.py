@@ -39,6 +39,17 @@ class ChecklistUnusable(DeploybotError):
         super().__init__(f"{where}: {first.message}")
 
 
+class ChecklistNotForIt(DeploybotError):
+    """A checklist that services.yaml does not let this service go by."""
+
+    def __init__(self, name: str, *, service: str, environment: str, only: tuple[str, ...]) -> None:
+        super().__init__(
+            f"{service} in {environment} does not go by “{name[:60]}”: services.yaml lets it go by "
+            f"{' or '.join(only)} only. Start it without naming a checklist, or with "
+            f"{'that one' if len(only) == 1 else 'one of those'}."
+        )
+
+
 class SidecarUnusable(DeploybotError):
     """A checklist's YAML of checks that cannot be used as it is; every problem is named at once."""
 

@@ -28,6 +28,8 @@ class ServiceRule:
     lead: str = ""
     #: Slack id of the workspace where CI does not say which; empty with one workspace.
     team: str = ""
+    #: The only checklists anybody may name for it; empty for any.
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,7 @@ class Routing:
             channel=next((rule.channel for rule in fitting if rule.channel), ""),
             lead=next((rule.lead for rule in fitting if rule.lead), ""),
             team=next((rule.team for rule in fitting if rule.team), ""),
+            only=next((rule.only for rule in fitting if rule.only), ()),
         )
 
     def of_github(self, repository: str, environment: str) -> GitHubRule | None:

@@ -8,4 +8,5 @@ from bot.services.ports import Ports
 
 def checklist_for(ports: Ports, service: str, environment: str) -> str:
     """What services.yaml says of it, else `production`. Raises ServicesUnusable."""
-    return ports.library.routing().of(service, environment).checklist or DEFAULT_CHECKLIST
+    rule = ports.library.routing().of(service, environment)
+    return rule.checklist or next(iter(rule.only), DEFAULT_CHECKLIST)

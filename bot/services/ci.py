@@ -27,12 +27,12 @@ from bot.domain.errors import (
 )
 from bot.domain.events import CI, Fact
 from bot.domain.post import PlannedPost
-from bot.domain.routing import DEFAULT_CHECKLIST
 from bot.domain.ticking import Act
 from bot.domain.triggering import TriggerFinding
 from bot.domain.verification import Bound
 from bot.domain.watching import Source
 from bot.services import alerting, checking, ending, finding, permitting, starting
+from bot.services.choosing import checklist_for
 from bot.services.ports import Ports
 from bot.services.rolling_back import note_progress
 from bot.services.starting import StartRequest
@@ -177,7 +177,7 @@ class CiDesk:
             raise NobodyLeads(lead)
         if not await premises.may_post(channel):
             raise BotNotInChannel(premises.bot, there=True)
-        name = request.checklist or rule.checklist or DEFAULT_CHECKLIST
+        name = request.checklist or checklist_for(self._ports, request.service, request.environment)
         variables = {
             "service": request.service,
             "version": request.version,

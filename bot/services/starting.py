@@ -16,7 +16,7 @@ from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
 from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment, Target, checked_target, slug, started
-from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding, TargetFrozen
+from bot.domain.errors import AlreadyDeploying, ChecklistNotForIt, ChecklistUnusable, Finding, TargetFrozen
 from bot.domain.freezing import Frozen, frozen
 from bot.domain.queueing import Place
 from bot.domain.verification import Bound
@@ -51,11 +51,15 @@ class StartRequest:
 async def start(ports: Ports, request: StartRequest) -> Deployment:
     """Start a deployment, or return the one this delivery started before.
 
-    Raises InvalidName, ChecklistUnusable, SidecarUnusable, ServicesUnusable, AlreadyDeploying, NotPermitted,
-    GroupUnknown, TargetLocked, TargetFrozen, NotYourTurn, StorageBusy, StorageFailed.
+    Raises InvalidName, ChecklistNotForIt, ChecklistUnusable, SidecarUnusable, ServicesUnusable,
+    AlreadyDeploying, NotPermitted, GroupUnknown, TargetLocked, TargetFrozen, NotYourTurn, StorageBusy,
+    StorageFailed.
     """
     target = checked_target(request.service, request.version, request.environment)
     name = request.checklist or checklist_for(ports, target.service, target.environment)
+    only = ports.library.routing().of(target.service, target.environment).only
+    if only and name not in only:
+        raise ChecklistNotForIt(name, service=target.service, environment=target.environment, only=only)
     checklist = ports.library.load(name)
     variables = {
         "service": target.service,

@@ -59,6 +59,20 @@ async def test_start_takes_the_checklist_of_the_service_unless_one_is_named(
     assert await started(bot) == "production"
 
 
+async def test_a_service_goes_by_no_checklist_but_its_own_where_the_rules_say_so(
+    stage: Stage, bot: Application, folder: Path
+) -> None:
+    (folder / "services.yaml").write_text("version: 1\nservices: [{service: 'store*', only: [short]}]\n")
+    await stage.ana.types("/deploy start storefront v1 production --checklist other")
+    said = "storefront in production does not go by “other”: services.yaml lets it go by short only"
+    assert said in await whispered(stage, ANA)
+    await stage.ana.types("/deploy start storefront v1 production")
+    await stage.until(stage.root, what="the card")
+    assert await started(bot) == "short"
+    await stage.ana.types("/deploy start backend v1 production --checklist other")
+    await stage.until(lambda: stage.root(1), what="the second card")
+
+
 async def test_the_form_leaves_the_checklist_to_the_service_that_is_typed_in(
     stage: Stage, bot: Application
 ) -> None:

@@ -287,7 +287,8 @@ def test_the_first_rule_that_says_something_decides(tmp_path: Path) -> None:
 def test_everything_that_is_wrong_with_the_rules_is_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "services.yaml"
     path.write_text(
-        "version: 1\nservices:\n  - {service: a, checklist: web-servce}\n  - {channel: deploys}\n"
+        "version: 1\nservices:\n  - {service: a, checklist: web-servce, only: [web-service]}\n"
+        "  - {channel: deploys}\n"
         "github:\n  - {repository: acme/shop, team: acme, lead: ana, leads: {ben: ben}}\n"
     )
     with pytest.raises(ServicesUnusable) as refused_:
@@ -297,6 +298,7 @@ def test_everything_that_is_wrong_with_the_rules_is_told_at_once(tmp_path: Path)
         "services/1/channel: “deploys” is no Slack channel id (C…)",
         "github/0/lead: “ana” is no Slack user id (U…)",
         "github/0/team: “acme” is no Slack workspace id (T…)",
+        "services/0/checklist: “web-servce” is not among its own `only`",
         "github/0/leads/ben: “ben” is no Slack user id (U…)",
     )
     path.write_text("version: 1\nservces: []\ngithub: [{repository: shop}]\n")
