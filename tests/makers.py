@@ -207,10 +207,12 @@ class WrittenRulebook:
 
     def __init__(self, rules: Conduct | None = None) -> None:
         self.rules = rules or Conduct()
+        #: Other rules, by environment.
+        self.there: dict[str, Conduct] = {}
 
     async def conduct(self, checklist: str, *, service: str, version: str, environment: str) -> Conduct:
         """As given."""
-        return self.rules
+        return self.there.get(environment, self.rules)
 
 
 class ListedGroups:

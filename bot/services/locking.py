@@ -69,14 +69,19 @@ async def lock(
 async def _permitted(
     ports: Ports, service: str, environment: str, *, team: str, channel: str, user: str
 ) -> None:
-    """See that this person may lock and unlock, by the rules of the checklist the service goes by.
+    """See that this person may lock and unlock, by the rules of the checklist the service goes by; without an
+    environment in each there is.
 
     Raises NotPermitted, GroupUnknown, ChecklistUnusable, SidecarUnusable.
     """
-    environment = environment or USUAL[0]
-    name = checklist_for(ports, service, environment)
-    conduct = await ports.rulebook.conduct(name, service=service, version="", environment=environment)
-    await permitting.require_in(ports, conduct, Permission.LOCK, user=user, team=team, channel=channel)
+    environments = [environment]
+    if not environment:
+        async with ports.database.read() as tx:
+            environments = [USUAL[0], *await ports.deployments.environments(tx, team)]
+    for one in dict.fromkeys(environments):
+        name = checklist_for(ports, service, one)
+        conduct = await ports.rulebook.conduct(name, service=service, version="", environment=one)
+        await permitting.require_in(ports, conduct, Permission.LOCK, user=user, team=team, channel=channel)
 
 
 async def _same(tx: AsyncConnection, team: str, service: str, environment: str, at: datetime) -> Lock | None:
@@ -93,7 +98,10 @@ async def unlock(
     ChecklistUnusable, SidecarUnusable, StorageBusy, StorageFailed.
     """
     now = ports.clock.now()
-    await _permitted(ports, service, environment, team=team, channel=channel, user=user)
+    async with ports.database.read() as tx:
+        lifted = await locks.active(tx, team, at=now, service=service)
+    for one in {environment, *(one.environment for one in lifted if not environment)}:
+        await _permitted(ports, service, one, team=team, channel=channel, user=user)
     async with ports.database.write() as tx:
         seen, _ = await deliveries.effect(tx, delivery)
         if seen:

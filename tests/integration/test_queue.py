@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
-from bot.domain.conduct import Hold
+from bot.domain.conduct import Allowed, Conduct, Hold, Permission
 from bot.domain.deployment import Deployment
 from bot.domain.errors import (
     AlreadyDeploying,
@@ -16,6 +17,7 @@ from bot.domain.errors import (
     GateClosed,
     NotInQueue,
     NotLocked,
+    NotPermitted,
     NotYourTurn,
     SeveralQueues,
     SidecarUnusable,
@@ -42,6 +44,7 @@ from tests.makers import (
     TEAM,
     ManualClock,
     WrittenPolicies,
+    WrittenRulebook,
     make_ports,
     start,
 )
@@ -210,6 +213,24 @@ async def test_a_lock_ends_by_itself_and_can_be_followed_by_another(database: Da
     passes(ports, hours=1)
     await locking.release_expired(ports)
     await start(ports)
+
+
+async def test_whoever_locks_or_unlocks_everywhere_must_be_allowed_to_everywhere(database: Database) -> None:
+    ports = make_ports(database)
+    assert isinstance(ports.rulebook, WrittenRulebook)
+    ports.rulebook.there["staging"] = Conduct(permissions={Permission.LOCK: Allowed(people=(BEN,))})
+    await locks(ports, "storefront staging Migration", user=BEN)
+    await locks(ports, "storefront production Migration", user=ANA)
+    unlock = partial(locking.unlock, ports, team=TEAM, channel=CHANNEL, service="storefront")
+    with pytest.raises(NotPermitted):
+        await unlock(environment="", user=ANA, delivery="u1")
+    assert len(await locking.listed(ports, TEAM)) == 2
+    assert len(await unlock(environment="production", user=ANA, delivery="u2")) == 1
+    assert len(await unlock(environment="", user=BEN, delivery="u3")) == 1
+    await start(ports, environment="staging")
+    with pytest.raises(NotPermitted):
+        await locks(ports, "search Migration", user=ANA)
+    await locks(ports, "search production Migration", user=ANA)
 
 
 async def test_obstacles_are_the_locks_and_the_freeze_of_a_deployment(database: Database) -> None:
