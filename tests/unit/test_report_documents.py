@@ -26,6 +26,7 @@ from bot.domain.report_schema import SCHEMA
 from bot.domain.retelling import made
 from bot.services.exporting import Form, as_csv, as_json, written
 from bot.slack import recorder_chart
+from bot.slack.blocks.reports import in_figures
 from bot.templates import recorder_svg
 from bot.templates.documents import escape_markdown
 from bot.templates.report_documents import as_html, as_markdown
@@ -170,6 +171,14 @@ def test_json_is_what_its_schema_says(which: str, request: pytest.FixtureRequest
         assert set(told[name]) == set(SCHEMA["properties"][name]["required"])
     assert set(told["items"][0]) == set(SCHEMA["properties"]["items"]["items"]["required"])
     assert told["deployment"]["started_at"] == "2026-03-02T12:00:00.000Z"
+
+
+def test_an_override_in_force_stands_out_and_one_that_was_withdrawn_does_not_count(report: Report) -> None:
+    page = LexborHTMLParser(as_html(report))
+    [shown] = [node.text() for node in page.css("strong.bad") if "override" in node.text()]
+    assert shown == "🟥 Emergency override."
+    assert as_markdown(report).count("🟥 **Emergency override.** Go with 1 item open") == 1
+    assert in_figures(report).split(" · ").count("1 override") == 1
 
 
 def test_csv_has_a_row_for_each_event_in_utc_and_in_the_deployments_time(report: Report) -> None:

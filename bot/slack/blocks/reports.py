@@ -57,8 +57,8 @@ def in_figures(report: Report) -> str:
         parts.append(f"{count['waived']} waived")
     if count["overruled"]:
         parts.append(f"{_of(count['overruled'], 'check')} overruled")
-    if report.overrides:
-        parts.append(_of(len(report.overrides), "override"))
+    if overrides := sum(one.state == "confirmed" for one in report.overrides):
+        parts.append(_of(overrides, "override"))
     if report.real_alerts:
         taken = [alert.to_acknowledge for alert in report.real_alerts if alert.to_acknowledge is not None]
         parts.append(f"{_of(len(report.real_alerts), 'alert')}{_taken(taken, len(report.real_alerts))}")
