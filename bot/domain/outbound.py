@@ -18,6 +18,7 @@ from bot.domain.watching import Source
 TYPES = {
     "deployment.started": "deployment.started",
     "deployment.go": "deployment.go",
+    "deployment.no_go": "deployment.no_go",
     "deployment.finished": "deployment.finished",
     "deployment.aborted": "deployment.aborted",
     "rollback.started": "deployment.rolled_back",
@@ -27,6 +28,7 @@ TYPES = {
 #: What GitHub is told, by the kind of fact (REST API: deployment statuses, `state`).
 GITHUB_STATES = {
     "deployment.go": "in_progress",
+    "deployment.no_go": "queued",
     "deployment.finished": "success",
     "deployment.aborted": "failure",
     "rollback.started": "failure",
@@ -46,7 +48,7 @@ def message_of(deployment: Deployment, event: Event) -> dict[str, Any] | None:
     match fact.kind:
         case "deployment.finished":
             more = {"open_items": list(fact.data["open_items"])}
-        case "deployment.aborted":
+        case "deployment.aborted" | "deployment.no_go":
             more = {"reason": fact.data["reason"]}
         case "rollback.started":
             more = {"reason": fact.data["why"], "alert": fact.data.get("trigger")}
@@ -95,9 +97,12 @@ def github_status_of(deployment: Deployment, event: Event) -> dict[str, Any] | N
         return None
     if state == "success" and deployment.aftermath.rollback is not None:
         return None  # the end of a rollback is no success; the failure was told when it began
+    if event.fact.kind == "deployment.no_go" and not event.fact.data.get("not_live"):
+        return None  # no Go was taken back, or the change is live all the same
     said = {
         "deployment.go": "Go",
         "deployment.finished": "finished",
+        "deployment.no_go": f"No-go: {event.fact.data.get('reason', '')}",
         "deployment.aborted": f"aborted: {event.fact.data.get('reason', '')}",
         "rollback.started": f"rolled back: {event.fact.data.get('why', '')}",
     }[event.fact.kind]
@@ -165,7 +170,7 @@ def message_schema() -> dict[str, Any]:
             "event": {"type": "integer", "description": "Its number in the deployment's history."},
         },
         open_items={"type": "array", "items": _TEXT, "description": "Keys of items left open at finish."},
-        reason={**_TEXT, "description": "Why it was aborted or rolled back."},
+        reason={**_TEXT, "description": "Why it was aborted or rolled back, or may not go on."},
         alert={"anyOf": [alert, _MAYBE], "description": "The alert; of a rollback, its key or null."},
     )
     body = _object({"type": {"enum": sorted(set(TYPES.values()))}, "timestamp": _INSTANT, "data": data})

@@ -22,7 +22,7 @@ from bot.domain.errors import DestinationsUnusable
 from bot.domain.outbound import message_schema
 from bot.domain.verification import Purpose
 from bot.domain.webhook_signing import headers, secret_bytes
-from bot.services import alerting, checking, ending, rolling_back
+from bot.services import alerting, checking, ending, going, rolling_back
 from bot.services.destinations import Destinations, destinations
 from bot.services.outgoing import GIVE_UP, LEASE, Outbox
 from bot.services.ports import Ports, SystemClock
@@ -30,7 +30,7 @@ from bot.storage import github_deployments, outbound, posts
 from bot.storage.database import Database
 from bot.storage.deployments import Deployments
 from tests.contracts.github_deployments import TOKEN, GitHubDeploymentsServer
-from tests.makers import ANA, BEN, ManualClock, make_ports, start
+from tests.makers import ANA, BEN, TEAM, ManualClock, make_ports, start
 from tests.servers.serving import serving
 
 SECRET = "whsec_" + base64.b64encode(b"thirty-two bytes of a test secret").decode()
@@ -336,6 +336,25 @@ async def test_github_learns_of_go_and_of_the_end(
         ("success", "Deploybot: finished (storefront-1, event 3)"),
     ]
     assert github.statuses[0]["log_url"] == "https://local.slack.com/archives/C0DEPLOYS01/p1000001"
+
+
+async def test_a_no_go_that_takes_go_back_is_told_and_one_before_it_only_to_the_webhooks(
+    ports: Ports, outbox: Outbox, github: GitHubDeploymentsServer, receiver: Receiver
+) -> None:
+    await linked(ports)
+    for number, given in enumerate((False, True)):
+        if given:
+            await checking.conclude(ports, 1, Purpose.GO, user=ANA, delivery="go")
+        await going.refuse_go(ports, 1, user=BEN, team=TEAM, reason="not yet", delivery=f"no.{number}")
+    await sends_all(outbox)
+    assert [(s["state"], s["description"]) for s in reversed(github.statuses)] == [
+        ("in_progress", "Deploybot: Go (storefront-1, event 3)"),
+        ("queued", "Deploybot: No-go: not yet (storefront-1, event 4)"),
+    ]
+    assert receiver.types == ["deployment.started", "deployment.no_go", "deployment.go", "deployment.no_go"]
+    validator = jsonschema.Draft202012Validator(message_schema())
+    for _, body in receiver.got:
+        validator.validate(body)
 
 
 async def test_a_rollback_is_a_failure_and_its_end_no_success(
