@@ -40,6 +40,7 @@ KEY_KINDS = frozenset(
         "checks.cancelled",
         "trigger.fired",
         "trigger.worsened",
+        "trigger.joined",
         "trigger.acknowledged",
         "trigger.escalated",
         "trigger.recovered",

@@ -37,6 +37,7 @@ _DEEDS = {
     "check.recorded": "checks",
     "checks.requested": "asked for checks",
     "trigger.fired": "raised",
+    "trigger.joined": "raised",
     "trigger.acknowledged": "acknowledged",
     "trigger.cleared": "cleared",
     "deployment.go": "Go",

@@ -477,6 +477,7 @@ def _people_in(deployment: Deployment, post: Post) -> list[str]:
     after = deployment.aftermath
     for trigger in after.triggers.values():
         people |= {trigger.by, trigger.acknowledged_by, trigger.snoozed_by, trigger.cleared_by}
+        people |= {one.by for one in trigger.joined}
     if after.rollback is not None:
         people.add(after.rollback.by)
     care = deployment.care
