@@ -361,7 +361,7 @@ class Publisher:
         async with self._database.read() as tx:
             rows = await reminders.some(tx, ids)
             root = await posts.card(tx, deployment.id)
-        people = {deployment.lead, *reminder.people_in(rows.values())}
+        people = reminder.people_in(deployment, rows.values())
         return reminder.draw(
             deployment,
             post.content,
