@@ -48,7 +48,7 @@ class State(StrEnum):
     SENT = "sent"
     DONE = "done"
     NOT_NEEDED = "not_needed"
-    #: Its deployment ended, or another reminder says the same.
+    #: Its deployment ended, another reminder says the same, or its review was moved.
     DROPPED = "dropped"
 
     @property
