@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,13 @@ def minute(number: float) -> datetime:
     return NOON + timedelta(minutes=number)
 
 
-def start_fact(checklist: Checklist | None = None, *, timezone: str = "Europe/Berlin", **target: str) -> Fact:
+def start_fact(
+    checklist: Checklist | None = None,
+    *,
+    timezone: str = "Europe/Berlin",
+    also: Mapping[str, Any] | None = None,
+    **target: str,
+) -> Fact:
     """Ana starts storefront v1.4.2 in production at noon UTC."""
     made = checklist or make_checklist()
     return started(
@@ -35,6 +41,7 @@ def start_fact(checklist: Checklist | None = None, *, timezone: str = "Europe/Be
         checklist_name="production",
         checklist=made,
         bindings={0: Bound()},
+        also=also,
         at=NOON,
     )
 
