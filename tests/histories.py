@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +22,13 @@ def minute(number: float) -> datetime:
     return NOON + timedelta(minutes=number)
 
 
-def start_fact(checklist: Checklist | None = None, *, timezone: str = "Europe/Berlin", **target: str) -> Fact:
+def start_fact(
+    checklist: Checklist | None = None,
+    *,
+    timezone: str = "Europe/Berlin",
+    also: Mapping[str, Any] | None = None,
+    **target: str,
+) -> Fact:
     """Ana starts storefront v1.4.2 in production at noon UTC."""
     made = checklist or make_checklist()
     return started(
@@ -35,6 +41,7 @@ def start_fact(checklist: Checklist | None = None, *, timezone: str = "Europe/Be
         checklist_name="production",
         checklist=made,
         bindings={0: Bound()},
+        also=also,
         at=NOON,
     )
 
@@ -189,6 +196,7 @@ def eventful(checklist: Checklist | None = None) -> list[Fact]:
             },
         ),
         fact("trigger.updated", 21, BOT, key="errors", finding={"change": "0.2 % → 3.4 %"}, size=3.2),
+        fact("trigger.joined", 21.2, ANA, key="errors", said="guests see a blank page"),
         fact("trigger.snoozed", 21.5, BEN, key="errors", until=minute(22).isoformat()),
         fact("trigger.awoke", 22, BOT, key="errors"),
         fact("trigger.escalated", 25, BOT, key="errors", level=1),
@@ -216,7 +224,7 @@ def eventful(checklist: Checklist | None = None) -> list[Fact]:
         fact("reminder.dropped", 44, BOT, keys=["plan-1"]),
         fact("watch.ended", 44, BOT),
         fact("override.requested", 45, ANA, what="finish", reason="enough", open=[]),
-        fact("override.withdrawn", 46, ANA, request=49 + len(steps) - 1),
+        fact("override.withdrawn", 46, ANA, request=50 + len(steps) - 1),
         fact("lead.nudged", 46.2, BOT, to=BEN, level=2),
         fact("lead.present", 46.4, BEN),
         fact("deployment.reported", 46.6, CI, state="deployed", said="run 7", url=""),

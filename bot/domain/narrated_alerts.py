@@ -41,6 +41,9 @@ def _of_trigger(fact: Fact, title: str, clock: Callable[[str], str]) -> str:
         case "trigger.updated":
             change = data["finding"].get("change", "")
             return f"renewed the figures of {title}{f': {change}' if change else ''}"
+        case "trigger.joined":
+            said = data.get("said", "")
+            return f"raised {title} as well{f': {said}' if said else ''}"
         case "trigger.acknowledged":
             return f"acknowledged {title}"
         case "trigger.snoozed":

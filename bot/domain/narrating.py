@@ -40,6 +40,7 @@ KEY_KINDS = frozenset(
         "checks.cancelled",
         "trigger.fired",
         "trigger.worsened",
+        "trigger.joined",
         "trigger.acknowledged",
         "trigger.escalated",
         "trigger.recovered",
@@ -141,7 +142,8 @@ def _of_deployment(fact: Fact, scene: Scene) -> str:
     data = fact.data
     match fact.kind:
         case "deployment.started":
-            return f"started {data['service']} {data['version']} → {data['environment']}"
+            what = f"{data['service']} {data['version']} → {data['environment']}"
+            return f"started {what}{_although(data, scene)}"
         case "deployment.go":
             left = len(data.get("open_items", ()))
             return f"gave Go{f', {_items(left)} open' if left else ''}{_overriding(data, scene)}"
@@ -161,6 +163,16 @@ def _of_deployment(fact: Fact, scene: Scene) -> str:
         case "deployment.linked":
             return _linked(data, scene)
     return ""
+
+
+def _although(data: Mapping[str, Any], scene: Scene) -> str:
+    """What a start went over: somebody's turn in the queue, a freeze."""
+    turn, freeze = data.get("over_turn_of"), data.get("frozen")
+    said = f", although it was the turn of {scene.call(str(turn))}" if turn else ""
+    if freeze:
+        said += f", prepared in the freeze “{freeze['name']}” until {scene.clock(freeze['until'])}"
+        said += _because(freeze)
+    return said
 
 
 def _linked(data: Mapping[str, Any], scene: Scene) -> str:

@@ -50,7 +50,7 @@ class State(StrEnum):
     SENT = "sent"
     DONE = "done"
     NOT_NEEDED = "not_needed"
-    #: Its deployment ended, or another reminder says the same.
+    #: Its deployment ended, another reminder says the same, or its review was moved.
     DROPPED = "dropped"
 
     @property
@@ -121,6 +121,14 @@ class Reminder:
     def open_in(self, deployment: Deployment) -> tuple[int, ...]:
         """Positions of its items that are not done yet."""
         return tuple(position for position in self.items if position not in deployment.done)
+
+    def concerned(self, deployment: Deployment) -> tuple[str, ...]:
+        """Whom its open items were given to, else who owns them: Slack ids, each once."""
+        found: dict[str, None] = {}
+        for position in self.open_in(deployment):
+            given = deployment.care.assignees(position)
+            found |= dict.fromkeys(given or deployment.conduct.owners(position))
+        return tuple(found)
 
     def says_something(self, deployment: Deployment) -> bool:
         """Whether there is anything left to remind of: words alone always are."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.domain.deployment import PreparedIn
 from bot.domain.recorder import Recorder
 
 
@@ -259,6 +260,11 @@ class Report:
     head: str
     broken: str
     recorder: Recorder
+    #: Whose turn it was when it was started, and what they are called; empty where nobody was passed over.
+    over_turn_of: str = ""
+    over_turn_of_name: str = ""
+    #: The freeze it was prepared in; None where none held.
+    prepared_in: PreparedIn | None = None
     names: Mapping[str, str] = field(default_factory=dict)
 
     @property

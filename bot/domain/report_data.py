@@ -42,6 +42,14 @@ def report_to_json(report: Report) -> dict[str, Any]:
             "outcome": r.outcome,
             "reason": r.reason,
             "started_at": _iso(r.started_at),
+            "over_turn_of": {"id": r.over_turn_of, "name": r.over_turn_of_name} if r.over_turn_of else None,
+            "prepared_in": None
+            if r.prepared_in is None
+            else {
+                "name": r.prepared_in.name,
+                "reason": r.prepared_in.reason,
+                "until": _iso(r.prepared_in.until),
+            },
             "go_at": _iso(r.go_at),
             "go_by": r.go_by,
             "live_at": _iso(r.live_at),

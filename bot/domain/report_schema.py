@@ -112,6 +112,12 @@ SCHEMA: dict[str, Any] = {
             outcome=_said(_TEXT, "The phase in words, with the rollback."),
             reason=_said(_TEXT, "Why it was aborted."),
             started_at=_AT,
+            over_turn_of=_or_null(
+                _object("Whose turn in the queue was passed over by its start.", id=_TEXT, name=_TEXT)
+            ),
+            prepared_in=_or_null(
+                _object("The freeze it was started in all the same.", name=_TEXT, reason=_TEXT, until=_AT)
+            ),
             go_at=_MAYBE_AT,
             go_by=_TEXT,
             live_at=_said(_MAYBE_AT, "When the change was live."),

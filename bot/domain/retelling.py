@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -37,6 +38,7 @@ _DEEDS = {
     "check.recorded": "checks",
     "checks.requested": "asked for checks",
     "trigger.fired": "raised",
+    "trigger.joined": "raised",
     "trigger.acknowledged": "acknowledged",
     "trigger.cleared": "cleared",
     "deployment.go": "Go",
@@ -46,19 +48,22 @@ _DEEDS = {
 }
 
 
+#: Slack ids of people and of user groups.
+_NAMED = re.compile(r"[UWS][A-Z0-9]{2,}")
 #: What every other deed is called.
 _OTHER = "other deeds"
 
 
 def people_in(events: Iterable[Event]) -> tuple[str, ...]:
-    """Slack ids of the people a report names, in order of appearance: their names are to be looked up."""
+    """Slack ids of the people and user groups a report names, in order of appearance, to be looked up."""
     found: dict[str, None] = {}
     for event in events:
         data = event.fact.data
         override = data.get("override") if isinstance(data.get("override"), Mapping) else {}
-        named = (event.fact.actor, *(data.get(name) for name in ("to", "from", "lead")))
-        for one in (*named, *(override or {}).values()):
-            if isinstance(one, str) and one[:1] in ("U", "W") and one.isalnum():
+        named = [data.get(name) for name in ("to", "from", "lead", "group", "over_turn_of")]
+        named += [(override or {}).get(name) for name in ("first", "second")]
+        for one in (event.fact.actor, *named):
+            if isinstance(one, str) and _NAMED.fullmatch(one):
                 found[one] = None
     return tuple(found)
 
@@ -98,6 +103,7 @@ def made(
     deployed = state.aftermath.deployed
     verified = _verified(state, events)
     live_at = verified or (deployed.at if deployed is not None else None)
+    passed_over = str(events[0].fact.data.get("over_turn_of") or "")
     return Report(
         id=state.id,
         name=state.name,
@@ -110,6 +116,9 @@ def made(
         timezone=str(tz),
         lead=_lead(state, events),
         lead_name=call(_lead(state, events)),
+        over_turn_of=passed_over,
+        over_turn_of_name=call(passed_over) if passed_over else "",
+        prepared_in=state.prepared_in,
         started_at=state.started_at,
         ended_at=state.ended_at,
         ended_by=call(state.ended_by) if state.ended_by else "",

@@ -7,10 +7,11 @@ when it is raised and again when it is twice as bad; everything between renews w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from bot.domain.checklist import slugged
 from bot.domain.deployment import REASON, Deployment
 from bot.domain.errors import (
     AlreadyAcknowledged,
@@ -118,9 +119,10 @@ class Report:
 
 
 def reported(deployment: Deployment, report: Report, *, by: str, at: datetime) -> Fact | None:
-    """The fact a report makes: fired, worsened, updated, or none where it says nothing new.
+    """The fact a report makes: fired, worsened, updated, joined, or none where it says nothing new.
 
-    Raises DeploymentClosed, ReasonTooLong.
+    What is raised keeps its source: a person or the watch that sees it as well joins. Sizes are compared with
+    those of the same source alone. Raises DeploymentClosed, ReasonTooLong.
     """
     _open(deployment)
     if len(report.title) > REASON or len(report.finding.said) > REASON:
@@ -140,14 +142,22 @@ def reported(deployment: Deployment, report: Report, *, by: str, at: datetime) -
         return Fact(kind="trigger.fired", actor=by, at=at, data=data)
     if trigger.state is TriggerState.CLEARED:
         return None
+    if report.source is Source.PERSON:
+        return _joined(trigger, report, by=by, at=at)
     data = {"key": trigger.key, "finding": finding, "size": report.size}
-    if trigger.size > 0 and report.size >= WORSE * trigger.size:
-        return Fact(kind="trigger.worsened", actor=by, at=at, data=data)
+    joins, known = report.source is Source.WATCH and trigger.source is not Source.WATCH, trigger.size
+    if joins:
+        known, finding = trigger.measured, _beside(trigger, report.finding).to_json()
+        data |= {"finding": finding, "size": trigger.size, "measured": known or report.size}
+    if known > 0 and report.size >= WORSE * known:
+        worse = {"measured": report.size} if joins else {}
+        return Fact(kind="trigger.worsened", actor=by, at=at, data=data | worse)
     back = trigger.recovered_at is not None
     renewed = trigger.updated_at or trigger.at
     # Who else fires is kept at once: when all of them are over is worked out from it.
     others = report.source is not Source.WATCH and finding.get("found") != trigger.finding.get("found")
-    if back or others or (finding != trigger.finding and at - renewed >= RENEW_EVERY):
+    first = joins and not trigger.measured
+    if back or others or first or (finding != trigger.finding and at - renewed >= RENEW_EVERY):
         return Fact(kind="trigger.updated", actor=by, at=at, data=data)
     return None
 
@@ -166,7 +176,38 @@ def _anew(trigger: Trigger, report: Report) -> bool:
     return worst > 0 and report.size >= WORSE * worst
 
 
-def by_hand(words: str, reason: str, *, key: str, link: str = "") -> Report:
+def _joined(trigger: Trigger, report: Report, *, by: str, at: datetime) -> Fact | None:
+    """That somebody else raised it, too, and what they saw; None where that stands there already."""
+    said, link = report.finding.said, "".join(url for _, url in report.finding.links[:1])
+    known = [(one.by, one.said, one.link) for one in trigger.joined]
+    if (by, said, link) in known or (by == trigger.by and not said and not link):
+        return None
+    told = {name: text for name, text in (("said", said), ("link", link)) if text}
+    return Fact(kind="trigger.joined", actor=by, at=at, data={"key": trigger.key, **told})
+
+
+def _beside(trigger: Trigger, finding: TriggerFinding) -> TriggerFinding:
+    """What the watch found, with what whoever raised it said and pointed to."""
+    known = TriggerFinding.from_json(trigger.finding)
+    return replace(
+        finding,
+        said=known.said,
+        found=(*filter(None, [finding.said]), *finding.found),
+        links=tuple({**dict(known.links), **dict(finding.links)}.items()),
+    )
+
+
+def listed(deployment: Deployment, words: str) -> tuple[str, str] | None:
+    """Key and title of the checklist's trigger that these words name, or None.
+
+    People, other systems and the watch find the same one by it: one trigger, one alert.
+    """
+    named = {slugged(trigger): trigger for trigger in deployment.checklist.triggers}
+    key = slugged(words) if words else ""
+    return (key, named[key]) if key in named else None
+
+
+def by_hand(deployment: Deployment, words: str, reason: str, *, link: str = "") -> Report:
     """A person's report: a trigger of the checklist, or own words, and what they saw.
 
     `link` leads to the evidence. Raises RaiseReasonMissing.
@@ -175,6 +216,7 @@ def by_hand(words: str, reason: str, *, key: str, link: str = "") -> Report:
     if not words and not reason:
         raise RaiseReasonMissing
     title, said = (words, reason) if words else (reason, "")
+    key, title = listed(deployment, title) or (f"hand-{deployment.seq + 1}", title)
     return Report(
         key=key,
         title=title,

@@ -101,6 +101,17 @@ class Watch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Joined:
+    """A person's word that they see it, too."""
+
+    by: str
+    at: datetime
+    #: What they wrote, and where they saw it; empty for none.
+    said: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trigger:
     """A rollback trigger that was raised."""
 
@@ -121,6 +132,8 @@ class Trigger:
     #: announced again when it is twice as bad.
     size: float = 0.0
     latest: float = 0.0
+    #: How bad the watch found what somebody else had raised, when its figures joined that or were announced.
+    measured: float = 0.0
     #: When the finding was last renewed.
     updated_at: datetime | None = None
     #: Names what happened where somebody else counts it, e.g. the start of an alert in Alertmanager.
@@ -144,6 +157,8 @@ class Trigger:
     cleared_at: datetime | None = None
     #: Why it is not this deployment's, or what settled it.
     reason: str = ""
+    #: Who raised it as well while it was raised.
+    joined: tuple[Joined, ...] = ()
     #: Since when what the signal does is a new occurrence: it was well again, and cleared, before.
     anew_at: datetime | None = None
 
@@ -284,6 +299,7 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
                 finding=data["finding"],
                 size=data["size"],
                 latest=data["size"],
+                measured=data.get("measured", trigger.measured),
                 updated_at=fact.at,
                 announced=trigger.announced + 1,
                 announced_at=fact.at,
@@ -305,10 +321,14 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
                 trigger,
                 finding=data["finding"],
                 latest=data.get("size", trigger.latest),
+                measured=data.get("measured", trigger.measured),
                 updated_at=fact.at,
                 recovered_at=None,
                 recovered="",
             )
+        case "trigger.joined":
+            told = Joined(by=fact.actor, at=fact.at, said=data.get("said", ""), link=data.get("link", ""))
+            return replace(trigger, joined=(*trigger.joined, told))
         case "trigger.escalated":
             return replace(trigger, escalated=data["level"])
         case "trigger.recovered":
@@ -403,7 +423,10 @@ def aftermath_to_json(state: Aftermath) -> dict[str, Any]:
             **_plain(watch),
             "judged": {name: judged_to_json(judged) for name, judged in watch.judged.items()},
         },
-        "triggers": [_plain(trigger) for trigger in state.triggers.values()],
+        "triggers": [
+            {**_plain(trigger), "joined": [_plain(one) for one in trigger.joined]}
+            for trigger in state.triggers.values()
+        ],
         "rollback": None if rollback is None else _plain(rollback),
         "taken_back": state.taken_back,
     }
@@ -415,10 +438,7 @@ def aftermath_from_json(data: Mapping[str, Any]) -> Aftermath:
     if watch is not None:
         judged = {name: judged_from_json(one) for name, one in watch["judged"].items()}
         watch = Watch(**{**_read(watch), "judged": judged, "power": tuple(watch["power"])})
-    triggers = [
-        Trigger(**{**_read(one), "source": Source(one["source"]), "state": TriggerState(one["state"])})
-        for one in data["triggers"]
-    ]
+    triggers = [_trigger_from_json(one) for one in data["triggers"]]
     return Aftermath(
         deployed=None if data["deployed"] is None else Deployed(**_read(data["deployed"])),
         watch=watch,
@@ -426,6 +446,12 @@ def aftermath_from_json(data: Mapping[str, Any]) -> Aftermath:
         rollback=None if data["rollback"] is None else Rollback(**_read(data["rollback"])),
         taken_back=data.get("taken_back", 0),
     )
+
+
+def _trigger_from_json(data: Mapping[str, Any]) -> Trigger:
+    told = {"source": Source(data["source"]), "state": TriggerState(data["state"])}
+    joined = tuple(Joined(**_read(one)) for one in data.get("joined", ()))
+    return Trigger(**{**_read(data), **told, "joined": joined})
 
 
 def _plain(value: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -36,6 +36,15 @@ LONGER = timedelta(hours=1)
 DRILL_OVER = "the drill is over"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Raised:
+    """What became of a person's report."""
+
+    deployment: Deployment
+    #: The trigger it joined, which was raised already; None where it raised one.
+    joined: Trigger | None = None
+
+
 async def report(
     ports: Ports,
     deployment_id: int,
@@ -61,18 +70,24 @@ async def report(
 
 async def raise_by_hand(
     ports: Ports, deployment_id: int, *, words: str, reason: str, user: str, delivery: str, link: str = ""
-) -> Deployment:
+) -> Raised:
     """A person says what is wrong: one of the checklist's triggers or own words, and what they saw.
 
-    `link` leads to the evidence.
+    `link` leads to the evidence. One of the checklist's that is raised already is joined: what they saw
+    stands on its alert, and nobody is called again.
 
     Raises NoSuchDeployment, DeploymentClosed, RaiseReasonMissing, ReasonTooLong.
     """
+    known: list[Trigger] = []
 
     def told(state: Deployment) -> Report:
-        return triggering.by_hand(words, reason, key=f"hand-{state.seq + 1}", link=link)
+        said = triggering.by_hand(state, words, reason, link=link)
+        trigger = state.aftermath.triggers.get(said.key)
+        known[:] = [trigger] if trigger is not None and trigger.state.raised else []
+        return said
 
-    return await _report(ports, deployment_id, told, by=user, delivery=delivery)
+    after = await _report(ports, deployment_id, told, by=user, delivery=delivery)
+    return Raised(deployment=after, joined=known[0] if known else None)
 
 
 async def drill(ports: Ports, deployment_id: int, *, user: str, delivery: str) -> Deployment:

@@ -13,7 +13,7 @@ from bot.domain.errors import NoHistory
 from bot.domain.monitoring import Verdict
 from bot.domain.signals import WatchPlan
 from bot.domain.triggering import TriggerFinding
-from bot.domain.watching import Source
+from bot.domain.watching import Source, Trigger
 from bot.services import alerting
 from bot.services.judging import FAST, Finding, Judge, Opinion, sample_of
 from bot.services.ports import Ports
@@ -59,7 +59,7 @@ async def raise_triggers(
         told = finding_of(first, plan, others=[one.said for one in findings[1:]])
         if known is not None and known.cleared_at is not None and first.since <= known.cleared_at:
             unchanged, contradicting = [], []  # cleared as what it is: nothing is announced
-        elif not shown:
+        elif not on_screen:
             unchanged, contradicting = (
                 _unchanged(plan, judge, opinions),
                 await _yesterday(ports, state, first, plan),
@@ -74,10 +74,18 @@ async def raise_triggers(
             title=trigger,
             source=Source.WATCH,
             finding=told,
-            # Sizes are compared within a signal: what somebody else raised, or another signal, is shown
-            # with these numbers and not announced again for them.
-            size=first.size if known is None or not shown or first.signal.name == on_screen else known.size,
+            size=_size(first, known, on_screen),
         )
+
+
+def _size(found: Finding, known: Trigger | None, on_screen: str) -> float:
+    """How bad it is, for a trigger that shows the figures of the signal `on_screen`.
+
+    Sizes are compared within a signal: another one is shown with its numbers, not announced again for them.
+    """
+    if known is None or not known.state.raised or on_screen in ("", found.signal.name):
+        return found.size
+    return known.size if known.source is Source.WATCH else known.measured
 
 
 async def _yesterday(ports: Ports, state: Deployment, found: Finding, plan: WatchPlan) -> list[str]:

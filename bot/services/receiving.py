@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bot.domain.checklist import slugged
+from bot.domain import triggering
 from bot.domain.deployment import REASON, Deployment
 from bot.domain.errors import DeploymentClosed
 from bot.domain.triggering import TriggerFinding
@@ -156,10 +156,9 @@ def _trigger_of(deployment: Deployment, alert: Inbound, source: Source) -> tuple
     One of the checklist's where its label names one; of Alertmanager's, one for all instances of an alert;
     and one for everything else once a source has raised enough: sixty alerts are not sixty messages.
     """
-    named = {slugged(trigger): trigger for trigger in deployment.checklist.triggers}
-    label = slugged(alert.labels.get(LABEL, "")) if alert.labels.get(LABEL) else ""
-    if label in named:
-        return label, named[label]
+    named = triggering.listed(deployment, alert.labels.get(LABEL, ""))
+    if named is not None:
+        return named
     name = alert.labels.get("alertname", "") if source is Source.ALERTMANAGER else ""
     key = _key(name or alert.key, source)
     raised = [one for one in deployment.aftermath.triggers.values() if one.state.raised]

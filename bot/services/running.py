@@ -243,9 +243,8 @@ class RecordedDeeds:
 
     async def _review(self, tx: AsyncConnection) -> Mapping[str, Any] | None:
         known = await reminders.of(tx, self._deployment_id)
-        scheduled = [
-            one for one in known if one.origin is Origin.REVIEW and one.state is not State.NOT_NEEDED
-        ]
+        over = (State.NOT_NEEDED, State.DROPPED)
+        scheduled = [one for one in known if one.origin is Origin.REVIEW and one.state not in over]
         state = await self._ports.deployments.get(tx, self._deployment_id)
         if not scheduled or state is None:
             return None

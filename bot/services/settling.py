@@ -95,6 +95,8 @@ async def schedule_review(
 ) -> Deployment:
     """Remind of the review at this time; its item is ticked as the person's, or by its check if it has one.
 
+    Scheduled before, it was moved: nobody is reminded at the time it was to be.
+
     Raises NoSuchDeployment, DeploymentClosed, WhenOutOfRange, NotPermitted, GroupUnknown, StorageBusy,
     StorageFailed; BehindGate where the time stands and the item has to wait.
     """
@@ -108,6 +110,10 @@ async def schedule_review(
         now = ports.clock.now()
         minutes = (due_at - now).total_seconds() / 60
         domain.checked_when(now, minutes, "That time")
+        before = state
+        for earlier in await reminders.of(tx, state.id):
+            if earlier.origin is Origin.REVIEW and not earlier.state.settled:
+                state = await _settle(ports, tx, state, earlier, to=State.DROPPED, user=user)
         new = NewReminder(
             key=f"review-{state.seq + 1}",
             origin=Origin.REVIEW,
@@ -115,7 +121,6 @@ async def schedule_review(
             text="The review of this deployment",
             for_user=user,
         )
-        before = state
         state = await _add(ports, tx, state, new, user=user)
         facts: list[Fact] = []
         position = review_item(state)

@@ -72,10 +72,18 @@ async def assign(
 
 
 async def unassign(
-    ports: Ports, deployment_id: int, position: int, *, to: str, user: str, delivery: str
+    ports: Ports,
+    deployment_id: int,
+    position: int,
+    *,
+    to: str,
+    user: str,
+    delivery: str,
+    shown: int | None = None,
 ) -> Deployment:
-    """Take an item from them again; with an empty `to`, from everybody.
+    """Take an item from them again; with an empty `to`, from everybody who has it.
 
+    Where a screen was clicked, `shown` is the newest assignment on it: who was given the item since keeps it.
     Raises as `assign`, and NotAssigned.
     """
     await permitting.require_for(ports, deployment_id, Permission.TICK, user=user)
@@ -83,7 +91,9 @@ async def unassign(
 
     def facts(state: Deployment) -> list[Fact]:
         now = ports.clock.now()
-        taken_from.extend([to] if to else state.care.assignees(position))
+        given = state.care.assignments.get(position, ())
+        everybody = [one.to for one in given if shown is None or one.seq <= shown]
+        taken_from[:] = [to] if to else everybody
         if not taken_from:
             raise NotAssigned(state.boxes[position].text)
         return [tending.unassigned(state, position, to=one, user=user, at=now) for one in taken_from]

@@ -7,7 +7,7 @@ from bot.domain.deployment import Deployment
 from bot.services import alerting, permitting
 from bot.services.ports import Ports
 from bot.slack import commands
-from bot.slack.alert_listeners import rollback_form, told_of_watch
+from bot.slack.alert_listeners import rollback_form, told_of_raising, told_of_watch
 from bot.slack.blocks import alert_forms, words
 from bot.slack.conversation import SILENCE, Answer, Asked, Meaning
 from bot.slack.ids import Action
@@ -49,15 +49,10 @@ class AlertConversation:
         if isinstance(state, Answer):
             return state
         if said:
-            await alerting.raise_by_hand(
-                self._ports,
-                state.id,
-                words=_listed(state, said),
-                reason="",
-                user=asked.user,
-                delivery=asked.delivery,
+            raised = await alerting.raise_by_hand(
+                self._ports, state.id, words=said, reason="", user=asked.user, delivery=asked.delivery
             )
-            return SILENCE
+            return told_of_raising(raised)
         if asked.can_open_view:
             return Answer(view=alert_forms.raise_by_hand(state))
         return _button("What is wrong?", Action.RAISE, state, "Raise a trigger")
@@ -71,12 +66,6 @@ class AlertConversation:
         if asked.can_open_view:
             return Answer(view=form)
         return _button(f"Roll {state.name} back?", Action.START_ROLLBACK, state, "Start rollback")
-
-
-def _listed(state: Deployment, said: str) -> str:
-    """A trigger of the checklist as it is written there, whatever its case; else the words."""
-    folded = " ".join(said.casefold().split())
-    return next((one for one in state.checklist.triggers if one.casefold() == folded), said)
 
 
 def _button(text: str, action: Action, state: Deployment, label: str) -> Answer:

@@ -18,6 +18,8 @@ from bot.slack.answering import Answerer, Payload, delivery_of, team_of, values_
 from bot.slack.blocks import alert_forms, modals
 from bot.slack.conversation import SILENCE, Answer
 from bot.slack.ids import Action, Field, TriggerRef, View
+from bot.slack.mrkdwn import plain
+from bot.templates import escape
 
 Handler = Callable[[Payload, TriggerRef, str], Awaitable[Answer]]
 
@@ -131,13 +133,15 @@ class AlertListeners:
         await self._answerer.submitted(ack, body, clear(), channel=None, blame=Field.REASON)
 
     async def _on_raise(self, ack: AsyncAck, body: dict[str, Any], view: dict[str, Any]) -> None:
+        told: list[tuple[str, Answer]] = []
+
         async def raise_it() -> None:
             number = str(modals.metadata(view).get("deployment"))
             if not number.isdecimal():
                 raise ForeignClick
             state = await finding.get(self._ports, int(number), team=team_of(body))
             values = values_of(view)
-            await alerting.raise_by_hand(
+            raised = await alerting.raise_by_hand(
                 self._ports,
                 state.id,
                 words=_chosen(state, values.get(Field.TRIGGER, "")),
@@ -146,8 +150,11 @@ class AlertListeners:
                 delivery=f"view.{view['id']}",
                 link=str(modals.metadata(view).get("link", "")),
             )
+            told.append((state.channel, told_of_raising(raised)))
 
         await self._answerer.submitted(ack, body, raise_it(), channel=None, blame=Field.WORDS)
+        for channel, answer in told:
+            await self._answerer.tell(channel, body["user"]["id"], answer, None)
 
 
 def rollback_form(state: Deployment, seq: int = 0, *, reason: str = "") -> dict[str, Any]:
@@ -160,6 +167,17 @@ def rollback_form(state: Deployment, seq: int = 0, *, reason: str = "") -> dict[
     raised = state.aftermath.raised
     trigger = triggering.raised_by(state, seq) if seq else raised[-1] if raised else None
     return alert_forms.roll_back(state, trigger, reason=reason)
+
+
+def told_of_raising(raised: alerting.Raised) -> Answer:
+    """That it was raised already, and what can be done; nothing where it is announced now."""
+    if raised.joined is None:
+        return SILENCE
+    title = escape(plain(raised.joined.title))
+    return Answer(
+        text=f"“{title}” is raised already, so nobody is called again. Your report stands on its alert in "
+        "the thread: acknowledge it there, or start the rollback."
+    )
 
 
 def told_of_watch(state: Deployment) -> str:

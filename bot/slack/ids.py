@@ -156,18 +156,24 @@ class ItemRef:
     position: int
     #: One word: what to do.
     deed: str
+    #: The event that made what is undone: a note, or the newest assignment that was shown; 0 for none.
+    seq: int = 0
 
     def write(self) -> str:
         """The `value`."""
-        return f"{self.deployment_id}.{self.position}.{self.deed}"
+        return f"{self.deployment_id}.{self.position}.{self.deed}.{self.seq}"
 
     @classmethod
     def read(cls, value: object) -> ItemRef:
-        """From a `value`. Raises ForeignClick for one we did not write."""
+        """From a `value`. Raises ForeignClick for one we did not write.
+
+        One of three parts was drawn before there were events in them.
+        """
         parts = str(value).split(".")
-        if len(parts) != 3 or not (parts[0].isdecimal() and parts[1].isdecimal()):
+        parts += ["0"] if len(parts) == 3 else []
+        if len(parts) != 4 or not all(parts[at].isdecimal() for at in (0, 1, 3)):
             raise ForeignClick
-        return cls(deployment_id=int(parts[0]), position=int(parts[1]), deed=parts[2])
+        return cls(deployment_id=int(parts[0]), position=int(parts[1]), deed=parts[2], seq=int(parts[3]))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,7 +58,9 @@ class ItemConversation:
                 if isinstance(state, Answer):
                     return state
                 position = self._item(state, rest)
-                await tending.unassign(self._ports, state.id, position, to=to, **who)
+                await tending.unassign(
+                    self._ports, state.id, position, to=to, user=asked.user, delivery=asked.delivery
+                )
                 return _done(state, position, "is not given to them any more")
             case commands.NoteItem(words=said, text=text, link=link):
                 state, rest = await self._meaning.first_word(asked, "note", said)

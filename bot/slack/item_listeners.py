@@ -103,11 +103,11 @@ class ItemListeners:
             case "unwaive":
                 after = await tending.unwaive(self._ports, state.id, ref.position, **who)
             case "unassign":
-                after = await tending.unassign(self._ports, state.id, ref.position, to="", **who)
+                after = await tending.unassign(
+                    self._ports, state.id, ref.position, to="", shown=ref.seq, **who
+                )
             case "unnote":
-                notes = state.care.notes.get(ref.position, ())
-                newest = notes[-1].seq if notes else 0
-                after = await tending.remove_note(self._ports, state.id, ref.position, note=newest, **who)
+                after = await tending.remove_note(self._ports, state.id, ref.position, note=ref.seq, **who)
             case _:
                 raise ForeignClick
         view = body.get("view") or {}
@@ -248,7 +248,7 @@ def _people(state: Deployment, positions: range) -> list[str]:
     """Whose names the list shows."""
     found = {state.ticks[position].by for position in positions if position in state.ticks}
     for position in positions:
-        found |= {*state.care.assignees(position)}
+        found |= {*state.care.assignees(position), *(note.by for note in state.care.notes.get(position, ()))}
         waiver = state.care.waivers.get(position)
         found |= {waiver.by} if waiver is not None else set()
     return sorted(one for one in found if one[:1] in "UWS")

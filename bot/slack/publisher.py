@@ -361,7 +361,7 @@ class Publisher:
         async with self._database.read() as tx:
             rows = await reminders.some(tx, ids)
             root = await posts.card(tx, deployment.id)
-        people = {deployment.lead, *reminder.people_in(rows.values())}
+        people = reminder.people_in(deployment, rows.values())
         return reminder.draw(
             deployment,
             post.content,
@@ -477,6 +477,7 @@ def _people_in(deployment: Deployment, post: Post) -> list[str]:
     after = deployment.aftermath
     for trigger in after.triggers.values():
         people |= {trigger.by, trigger.acknowledged_by, trigger.snoozed_by, trigger.cleared_by}
+        people |= {one.by for one in trigger.joined}
     if after.rollback is not None:
         people.add(after.rollback.by)
     care = deployment.care

@@ -212,6 +212,78 @@ async def test_the_same_delivery_again_changes_nothing(ports: Ports) -> None:
     assert len(await messages(ports, deployment, "alert")) == 1
 
 
+async def by_hand(
+    ports: Ports, deployment: Deployment, words: str, user: str, **more: str
+) -> alerting.Raised:
+    told = {"reason": "", "delivery": f"raise.{user}.{words}"} | more
+    return await alerting.raise_by_hand(ports, deployment.id, words=words, user=user, **told)
+
+
+async def test_the_checklists_trigger_raised_by_two_people_and_the_watch_is_one_alert(
+    ports: Ports, clock: ManualClock
+) -> None:
+    deployment = await start(ports)
+    first = await by_hand(ports, deployment, "Errors rise", ANA)
+    assert first.joined is None
+    clock.forward(seconds=10)
+    link = "https://x.slack.com/archives/C1/p1"
+    second = await by_hand(ports, deployment, "errors  RISE", BEN, reason="payments answer 500", link=link)
+    assert second.joined is not None
+    clock.forward(seconds=10)
+    trigger = await reported(ports, deployment, key="errors-rise")
+    assert list((await state_of(ports, deployment)).aftermath.triggers) == ["errors-rise"]
+    assert (trigger.source, trigger.by, trigger.announced) == (Source.PERSON, ANA, 1)
+    assert [(one.by, one.said, one.link) for one in trigger.joined] == [(BEN, "payments answer 500", link)]
+    assert trigger.finding["change"] == "0.2 % → 3.1 %", "the figures are shown at once"
+    [alert] = await messages(ports, deployment, "alert")
+    assert alert.wanted > 1
+    assert await adds_up(ports)
+
+
+async def test_who_raises_what_the_watch_raised_joins_it_and_its_figures_stay(ports: Ports) -> None:
+    deployment = await start(ports)
+    await reported(ports, deployment, key="errors-rise")
+    for _ in range(2):  # the second says nothing new
+        raised = await by_hand(ports, deployment, "", BEN, reason="Errors rise", delivery=f"v.{_}")
+    assert raised.joined is not None
+    trigger = raised.deployment.aftermath.triggers["errors-rise"]
+    assert (trigger.source, trigger.finding["change"]) == (Source.WATCH, "0.2 % → 3.1 %")
+    assert [one.by for one in trigger.joined] == [BEN]
+    assert len(await messages(ports, deployment, "alert")) == 1
+
+
+async def test_what_was_cleared_and_is_raised_by_hand_anew_is_a_new_alert(ports: Ports) -> None:
+    deployment = await start(ports)
+    raised = await by_hand(ports, deployment, "Errors rise", ANA)
+    await by_hand(ports, deployment, "Errors rise", BEN, reason="I see it, too")
+    seq = raised.deployment.aftermath.triggers["errors-rise"].seq
+    await alerting.clear(ports, deployment.id, seq, user=BEN, reason="known", delivery="v.1")
+    anew = await by_hand(ports, deployment, "Errors rise", ANA, delivery="c.2")
+    assert anew.joined is None
+    trigger = anew.deployment.aftermath.triggers["errors-rise"]
+    assert (trigger.state, trigger.joined) == (TriggerState.FIRING, ())
+    assert len(await messages(ports, deployment, "alert")) == 2
+
+
+@pytest.mark.parametrize(("source", "size"), [(Source.PERSON, 0.0), (Source.HOOK, 1.0)])
+async def test_what_the_watch_measures_of_what_others_raised_is_compared_with_what_it_measured_first(
+    ports: Ports, clock: ManualClock, source: Source, size: float
+) -> None:
+    deployment = await start(ports)
+    told = TriggerFinding(said="payments answer 500", links=(("Evidence", "https://x.test/1"),))
+    await reported(ports, deployment, size, source=source, finding=told)
+    for percent, announced in ((3.0, 1), (3.1, 1), (5.9, 1), (6.0, 2), (6.1, 2)):
+        clock.forward(minutes=2)
+        seen = replace(FINDING, change=f"0.2 % → {percent} %", links=(("Dashboard", "https://x.test/2"),))
+        trigger = await reported(ports, deployment, percent, finding=seen)
+        assert trigger.announced == announced, percent
+        assert trigger.finding["change"] == seen.change
+    shown = TriggerFinding.from_json(trigger.finding)
+    assert shown.said == "payments answer 500", "what the person wrote stays beside the figures"
+    assert [label for label, _ in shown.links] == ["Evidence", "Dashboard"]
+    assert await adds_up(ports)
+
+
 async def test_a_settled_or_ended_trigger_refuses_in_a_sentence(ports: Ports) -> None:
     deployment = await start(ports)
     trigger = await reported(ports, deployment)

@@ -215,6 +215,26 @@ async def test_what_people_type_raises_rolls_back_and_drills(house: House) -> No
     assert "was started already" in (await ana.whispers())[-1]
 
 
+async def test_who_raises_what_is_raised_already_is_told_so_and_nothing_is_broadcast(house: House) -> None:
+    await house.started()
+    ana, ben = house.stage.ana, house.stage.ben
+    await ana.types("/deploy raise significant error rate increase")
+    await house.stage.until(lambda: _says(house, "Raised by ana"), what="the alert")
+    await ben.types("/deploy raise")
+    [view] = await house.stage.until(lambda: house.stage.views(BEN), what="the form")
+    await ben.submits(view, trigger="Significant error rate increase", words="payments answer 500")
+    assert await house.stage.views(BEN) == [], "the form is closed: nothing is wrong with it"
+    [told] = await house.stage.until(ben.whispers, what="an answer to Ben")
+    assert "“Significant error rate increase” is raised already, so nobody is called again." in told
+    assert "acknowledge it there, or start the rollback" in told
+    await house.stage.until(lambda: _says(house, "Also raised by ben"), what="Ben's report")
+    await ana.types("/deploy raise Significant error rate increase")
+    assert "is raised already" in (await ana.whispers())[-1]
+    assert await house.bot.settle()
+    [only] = await house.alerts()
+    assert "payments answer 500" in only["text"]
+
+
 async def test_a_button_of_an_alert_that_was_cleared_says_so_and_changes_nothing(house: House) -> None:
     await house.raises(await house.started())
     assert await house.bot.settle()

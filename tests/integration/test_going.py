@@ -23,6 +23,7 @@ from bot.domain.errors import (
     GoGiven,
     GroupUnknown,
     NoSuchOverride,
+    NotAssigned,
     NotPermitted,
     SecondNameNeeded,
 )
@@ -436,6 +437,19 @@ async def test_whom_items_are_given_to_is_one_message_however_many_they_are(data
     assert await keys_of(ports, deployment.id) == [f"assigned-{BEN}"]
     state = await tending.unassign(ports, deployment.id, 1, to="", user=BEN, delivery="u1")
     assert state.care.assignees(1) == ()
+    await adds_up(ports)
+
+
+async def test_who_was_given_an_item_after_it_was_shown_keeps_it(database: Database) -> None:
+    ports = make_ports(database)
+    deployment = await start(ports)
+    state = await tending.assign(ports, deployment.id, [1], to=BEN, user=ANA, delivery="a1")
+    shown = state.care.assignments[1][0].seq
+    await tending.assign(ports, deployment.id, [1], to=ANA, user=BEN, delivery="a2")
+    state = await tending.unassign(ports, deployment.id, 1, to="", user=BEN, delivery="u1", shown=shown)
+    assert state.care.assignees(1) == (ANA,)
+    with pytest.raises(NotAssigned):
+        await tending.unassign(ports, deployment.id, 1, to="", user=BEN, delivery="u2", shown=shown)
     await adds_up(ports)
 
 

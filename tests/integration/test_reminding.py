@@ -395,6 +395,64 @@ async def test_a_scheduled_review_is_something_the_bot_can_vouch_for(database: D
     assert len(await sent(ports, deployment)) == 1
 
 
+async def scheduled(ports: Ports, deployment: Deployment, day: int, user: str) -> Deployment:
+    """The review is to be on this day, at noon."""
+    due = datetime(2026, 3, 2 + day, 12, tzinfo=UTC)
+    return await settling.schedule_review(
+        ports, deployment.id, due_at=due, user=user, delivery=f"view.{user}.{day}"
+    )
+
+
+async def test_a_review_that_is_moved_is_reminded_of_at_its_new_time_alone(database: Database) -> None:
+    ports = ports_with(database, schedule=ReminderPlan())
+    woken = Reminders(ports)
+    deployment = await start(ports)
+    await scheduled(ports, deployment, 1, ANA)
+    await scheduled(ports, deployment, 3, BEN)
+    first, second = (await all_of(ports, deployment)).values()
+    assert (first.state, first.settled_by, second.state) == (State.DROPPED, BEN, State.WAITING)
+    await passes(ports, woken, days=1)
+    assert await sent(ports, deployment) == []
+    await passes(ports, woken, days=2)
+    assert len(await sent(ports, deployment)) == 1
+    assert await kinds(ports, deployment) == [
+        "reminder.added",
+        "reminder.dropped",
+        "reminder.added",
+        "reminder.sent",
+    ]
+    assert [verdict.problems async for verdict in auditing.verify(ports)] == [()]
+
+
+async def test_where_a_review_was_before_it_was_moved_is_vouched_for_no_more(database: Database) -> None:
+    ports = ports_with(database, schedule=ReminderPlan())
+    deployment = await start(ports)
+    await scheduled(ports, deployment, 1, ANA)
+    await scheduled(ports, deployment, 3, BEN)
+    await passes(ports, Reminders(ports), days=3)
+    *_, newest = (await all_of(ports, deployment)).values()
+    await settling.not_needed(ports, newest.id, 0, user=BEN, team=TEAM, delivery="n")
+    assert await RecordedDeeds(ports, deployment.id).find("reminder_scheduled") is None
+
+
+async def test_a_review_that_is_moved_after_its_reminder_asks_and_escalates_no_more(
+    database: Database,
+) -> None:
+    plan = ReminderPlan(lead_after=timedelta(minutes=15), on_call=GROUP)
+    ports = ports_with(database, schedule=plan)
+    woken = Reminders(ports)
+    deployment = await start(ports)
+    await scheduled(ports, deployment, 1, ANA)
+    await passes(ports, woken, days=1)
+    shown = await sent(ports, deployment)
+    await scheduled(ports, deployment, 3, BEN)
+    [message] = [post for post in await posts_of(ports, deployment.id) if post.kind == "reminder"]
+    assert message.wanted > 1, "the message that asked says that another one does"
+    await passes(ports, woken, hours=2)
+    assert await sent(ports, deployment) == shown
+    assert [verdict.problems async for verdict in auditing.verify(ports)] == [()]
+
+
 async def test_the_scheduler_wakes_when_something_is_due(database: Database) -> None:
     ports = ports_with(database, schedule=ReminderPlan())
     deployment = await start(ports)

@@ -548,6 +548,30 @@ async def test_what_alertmanager_raised_and_somebody_cleared_mutes_nothing_the_w
     assert await scene.trigger(ERRORS_KEY) is TriggerState.FIRING
 
 
+async def test_what_a_person_raised_is_joined_by_the_watch_with_all_it_knows(scene: Scene) -> None:
+    await scene.starts()
+    await scene.goes_live()
+    await scene.passes(2)
+    told = TriggerFinding(said="guests cannot pay")
+    await alerting.report(
+        scene.ports,
+        scene.id,
+        key=ERRORS_KEY,
+        title=ERRORS.trigger,
+        source=Source.PERSON,
+        finding=told,
+        size=0.0,
+        by=ANA,
+    )
+    scene.source.now["errors"] = rate(4)
+    await scene.passes(6)
+    trigger = (await scene.state()).aftermath.triggers[ERRORS_KEY]
+    shown = TriggerFinding.from_json(trigger.finding)
+    assert (trigger.source, trigger.announced) == (Source.PERSON, 1)
+    assert (shown.signal.partition("@")[0].startswith("errors"), shown.said) == (True, "guests cannot pay")
+    assert shown.unchanged, "what did not change speaks for the deployment as the cause"
+
+
 async def test_what_gets_much_worse_is_announced_again_soon(scene: Scene) -> None:
     await scene.starts()
     await scene.goes_live()

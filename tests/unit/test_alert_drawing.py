@@ -155,6 +155,21 @@ def test_a_recovery_is_noted_and_clears_nothing() -> None:
     assert "Acknowledge" in labels(made)
 
 
+def test_who_raised_it_as_well_stands_on_the_alert_with_what_they_saw() -> None:
+    link = "https://x.slack.com/archives/C1/p1"
+    made = drawn(raised(fact("trigger.joined", actor=BEN, key="errors", said="<!channel> 500s", link=link)))
+    assert f"Also raised by <@{BEN}>" in str(made.blocks)
+    assert f"&lt;!channel&gt; 500s <{link}|Evidence>" in str(made.blocks)
+    assert "Also raised by ben, 2026-03-02 12:00 UTC: &lt;!channel&gt; 500s Evidence" in made.text
+    assert "0.2 % → 3.1 %" in made.text
+    many = drawn(
+        raised(*[fact("trigger.joined", actor=BEN, key="errors", said=f"no. {n}") for n in range(9)])
+    )
+    assert "5 more raised it as well" in many.text
+    assert "no. 4" not in many.text
+    assert "no. 8" in many.text
+
+
 def test_a_drill_says_so_first() -> None:
     made = drawn(raised(source=Source.DRILL))
     assert made.text.startswith("🧪 Drill")
@@ -175,6 +190,10 @@ def test_the_longest_alert_fits_slacks_limits() -> None:
         fact("trigger.acknowledged", actor=BEN, key="errors"),
         fact("trigger.snoozed", actor=BEN, key="errors", until=(NOON + timedelta(hours=1)).isoformat()),
         fact("trigger.recovered", key="errors", said="& " * 500),
+        *[
+            fact("trigger.joined", actor=BEN, key="errors", said="<&> " * 250, link=f"https://x/{'a' * 274}")
+            for _ in range(20)
+        ],
         finding=long,
     )
     picture = alert.Chart(file="F0123456789", alt="words " * 600)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from bot.domain.care import Assignment, Care
 from bot.domain.check import Outcome
+from bot.domain.conduct import Conduct, Ownership
 from bot.domain.deployment import Deployment, Phase, Target, Tick
 from bot.domain.events import BOT
 from bot.domain.localtime import Reader
@@ -19,9 +21,10 @@ from bot.domain.watching import Aftermath, Deployed
 from bot.slack.blocks import reminder
 from bot.slack.blocks.words import Drawing
 from bot.workspace.block_kit import check_message_blocks, check_view
-from tests.makers import ANA, BEN, CHANNEL, NOON, TEAM, make_checklist
+from tests.makers import ANA, BEN, CARLA, CHANNEL, NOON, TEAM, make_checklist
 
-NAMES = {ANA: "ana", BEN: "ben"}
+GROUP = "S0RELEASE01"
+NAMES = {ANA: "ana", BEN: "ben", CARLA: "Carla", GROUP: "Release"}
 DUE = NOON + timedelta(minutes=5)
 ONE = Reminder(
     id=1,
@@ -99,6 +102,39 @@ def test_it_names_the_lead_and_what_is_open_with_the_newest_number_and_its_age()
     assert "Box 1.2" not in str(draw(ONE, state=done).blocks)
 
 
+def given(position: int, *people: str) -> dict[int, tuple[Assignment, ...]]:
+    return {position: tuple(Assignment(to=to, by=ANA, at=NOON, seq=1) for to in people)}
+
+
+def test_it_mentions_whom_its_open_items_were_given_to_else_who_owns_them() -> None:
+    owned = (Ownership(first=0, last=6, owners=(CARLA, GROUP)),)
+    state = deployment(care=Care(assignments=given(0, BEN)), conduct=Conduct(owned=owned))
+    drawing = draw(ONE, state=state)
+    first = drawing.blocks[0]["text"]["text"]
+    assert first.startswith(f"⏰ <@{ANA}> <@{BEN}> <@{CARLA}> <!subteam^{GROUP}> *5 min after the deploy")
+    assert drawing.text.startswith("⏰ ana ben Carla Release *5 min after the deploy")
+    given_only = draw(replace(ONE, items=(0,)), state=state)
+    assert given_only.blocks[0]["text"]["text"].startswith(f"⏰ <@{ANA}> <@{BEN}> *")
+    done = draw(ONE, state=replace(state, ticks={1: Tick(by=BEN, at=NOON, seq=2)}))
+    assert CARLA not in str(done.blocks) and f"<@{BEN}>" in str(done.blocks)
+    assert reminder.people_in(state, [ONE]) == {ANA, BEN, CARLA, GROUP}
+
+
+def test_nobody_is_mentioned_twice_and_of_many_five() -> None:
+    many = tuple(f"U{at:010}" for at in range(8))
+    state = deployment(care=Care(assignments=given(0, ANA, BEN) | given(1, BEN, *many)))
+    rows = [replace(ONE, for_user=BEN), replace(ONE, id=2)]
+    first = draw(*rows, state=state).blocks[0]["text"]["text"]
+    assert (
+        first == f"⏰ <@{ANA}> <@{BEN}> {' '.join(f'<@{one}>' for one in many[:5])} and 3 more *Still open*"
+    )
+    settled = replace(ONE, state=State.DONE, settled_by=BEN, settled_at=DUE)
+    other = replace(ONE, id=2, items=(2,))
+    assert many[0] not in str(draw(settled, other, state=state).blocks), (
+        "nobody is asked about what is settled"
+    )
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
@@ -134,6 +170,9 @@ def test_the_fullest_message_keeps_to_slacks_limits_and_pings_nobody_it_should_n
     rows = [replace(ONE, id=at, items=(), text=words, origin=Origin.PERSON) for at in range(1, 11)]
     drawing = draw(*rows)
     assert len(drawing.blocks) == 21
+    owners = tuple(f"S{at:010}" for at in range(40))
+    owned = deployment(conduct=Conduct(owned=(Ownership(first=0, last=55, owners=owners),)))
+    draw(*(replace(row, items=tuple(range(50)), for_user=f"U{row.id:010}") for row in rows), state=owned)
     for text in (str(drawing.blocks), drawing.text):
         assert "<!channel>" not in text and f"<@{BEN}>" not in text and "&lt;!channel&gt;" in text
 

@@ -50,7 +50,13 @@ def evil() -> Report:
         rollback_steps=(EVIL,),
     )
     facts = [
-        start_fact(one),
+        start_fact(
+            one,
+            also={
+                "over_turn_of": EVIL,
+                "frozen": {"name": EVIL, "reason": EVIL, "until": minute(9).isoformat()},
+            },
+        ),
         fact(
             "check.recorded",
             1,

@@ -10,7 +10,7 @@ from typing import Any
 from bot.domain import drilling
 from bot.domain.deployment import Deployment
 from bot.domain.monitoring import Measure
-from bot.domain.triggering import TriggerFinding
+from bot.domain.triggering import EVIDENCE, TriggerFinding
 from bot.domain.watching import Source, Trigger, TriggerState
 from bot.slack.blocks import words
 from bot.slack.blocks.heard import heard
@@ -21,6 +21,8 @@ from bot.templates import escape
 
 #: Most lines of each kind; a person under pressure reads no more.
 LINES = 6
+#: Who raised it as well, by line: the newest.
+JOINED = 4
 #: Longest line, longest list in one line, and longest words of a person or another system.
 LINE, LISTED, SAID = 280, 1200, 1000
 #: Spans one can snooze for, in minutes.
@@ -84,6 +86,9 @@ def draw(
     links = _links([*finding.links, *((label, url) for label, url in content["links"])])
     if links:
         blocks.append(words.context(links))
+    joined = _joined(trigger)
+    blocks += words.paragraphs(joined)
+    said += [heard(line, names) for line in joined]
     for line in _states(deployment, trigger, current=current):
         blocks.append(words.section(line))
     if trigger is not None and current and trigger.state.raised and deployment.phase.open:
@@ -188,6 +193,20 @@ def _source(trigger: Trigger | None, names: Mapping[str, str]) -> str:
         Source.DRILL: f"A drill by {words.name_of(trigger.by, names)}: nothing is wrong. ",
     }
     return said.get(trigger.source, "")
+
+
+def _joined(trigger: Trigger | None) -> list[str]:
+    """Who raised it as well and what they saw, in mrkdwn; the newest where they are many."""
+    if trigger is None:
+        return []
+    lines = []
+    for one in trigger.joined[-JOINED:]:
+        by, when = words.mention(one.by), words.slack_time(one.at)
+        said = f": {shorten(escape(one.said), LINE)}" if one.said else ""
+        evidence = f" {_links([(EVIDENCE, one.link)])}" if 0 < len(one.link) <= LINE else ""
+        lines.append(f"🙋 Also raised by {by}, {when}{said}{evidence}")
+    more = len(trigger.joined) - len(lines)
+    return [f"🙋 {more} more raised it as well", *lines] if more else lines
 
 
 def _who_is_told(deployment: Deployment, content: Mapping[str, Any]) -> str:

@@ -10,8 +10,9 @@ from bot.slack.blocks import words
 
 
 def heard(line: str, names: Mapping[str, str]) -> str:
-    """Plain text: names for mentions, the fallback of dates, no marks of bold text."""
+    """Plain text: names for mentions, the fallback of dates, the words of links, no marks of bold text."""
     named = re.sub(r"<@([UW]\w+)>", lambda found: words.name_of(found[1], names), line)
     named = re.sub(r"<!subteam\^(\w+)>", lambda found: names.get(found[1], "the user group"), named)
     dated = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", named)
-    return html.unescape(dated.replace("*", ""))
+    linked = re.sub(r"<https?:[^|>]*\|([^>]*)>", r"\1", dated)
+    return html.unescape(linked.replace("*", ""))

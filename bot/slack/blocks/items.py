@@ -16,20 +16,24 @@ from bot.templates import escape
 
 #: Blocks of a modal (Slack docs: views); some are kept for headings.
 ROOM = 95
-#: A select holds at most 100 options (@slack/types).
+#: A select holds at most 100 options, an overflow menu five (@slack/types).
 CHOICES = 100
+OVERFLOW = 5
+#: Notes that the menus of one list offer to remove, shared by its items: a modal has room for 250 kB.
+REMOVABLE = 300
 
 
 def listed(deployment: Deployment, positions: Sequence[int], *, names: Mapping[str, str]) -> Block:
     """The modal: each item, who has it, its notes, and a menu of what can be done about it."""
     blocks: list[Block] = []
+    noted = sum(position in deployment.care.notes for position in positions[:ROOM])
     for position in positions[:ROOM]:
         item = deployment.boxes[position]
         lines = [f"{_mark(deployment, position)} *{shorten(mrkdwn(item.text).replace('*', ''), 600)}*"]
         lines += _details(deployment, position, names)
         block = words.section(shorten("\n".join(lines), words.SECTION_TEXT))
         if deployment.phase.open:
-            block["accessory"] = _menu(deployment, position)
+            block["accessory"] = _menu(deployment, position, names, notes=REMOVABLE // max(1, noted))
         blocks.append(block)
     if len(positions) > ROOM:
         blocks.append(words.context(f"… and {len(positions) - ROOM} more: name them in a command."))
@@ -74,28 +78,41 @@ def people(ids: Iterable[str]) -> str:
     return ", ".join(f"<!subteam^{one}>" if one.startswith("S") else f"<@{one}>" for one in ids)
 
 
-def _menu(deployment: Deployment, position: int) -> Block:
+def _menu(deployment: Deployment, position: int, names: Mapping[str, str], *, notes: int) -> Block:
+    """What can be done about an item, and its newest notes to remove, at most so many.
+
+    What is undone is named by its event: whatever happens before the click, nothing else is undone.
+    """
+    removable = [
+        ("unnote", note.seq, f"Remove {words.name_of(note.by, names)}'s note: {note.text or note.link}")
+        for note in reversed(deployment.care.notes.get(position, ()))
+    ]
+    deeds = [*_deeds(deployment, position), *removable[:notes]][:CHOICES]
+    options = [
+        {
+            "text": {"type": "plain_text", "text": shorten(text, words.OPTION_TEXT)},
+            "value": ItemRef(deployment_id=deployment.id, position=position, deed=deed, seq=seq).write(),
+        }
+        for deed, seq, text in deeds
+    ]
+    menu: Block = {"type": "overflow", "action_id": Action.ITEM_MENU.value, "options": options}
+    if len(options) > OVERFLOW:
+        menu |= {"type": "static_select", "placeholder": {"type": "plain_text", "text": "More"}}
+    return menu
+
+
+def _deeds(deployment: Deployment, position: int) -> list[tuple[str, int, str]]:
+    """What can be done about an item besides removing its notes: the deed, the event it undoes, its words."""
     care = deployment.care
-    deeds = (
-        [("unwaive", "It applies after all")] if position in care.waivers else [("waive", "Not applicable…")]
-    )
-    deeds.append(("assign", "Assign…"))
-    if care.assignees(position):
-        deeds.append(("unassign", "Unassign"))
-    deeds.append(("note", "Note or link…"))
-    if care.notes.get(position):
-        deeds.append(("unnote", "Remove the newest note"))
-    return {
-        "type": "overflow",
-        "action_id": Action.ITEM_MENU.value,
-        "options": [
-            {
-                "text": {"type": "plain_text", "text": text},
-                "value": ItemRef(deployment_id=deployment.id, position=position, deed=deed).write(),
-            }
-            for deed, text in deeds
-        ],
-    }
+    given = max((one.seq for one in care.assignments.get(position, ())), default=0)
+    return [
+        ("unwaive", 0, "It applies after all")
+        if position in care.waivers
+        else ("waive", 0, "Not applicable…"),
+        ("assign", 0, "Assign…"),
+        *([("unassign", given, "Unassign")] if given else []),
+        ("note", 0, "Note or link…"),
+    ]
 
 
 def waive(deployment: Deployment, position: int) -> Block:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,6 +22,9 @@ from bot.templates import escape
 
 #: Items named under one reminder; the sections show all.
 NAMED = 8
+#: People and groups mentioned because of their items, besides the lead and who asked. Own choice: a message
+#: that calls everybody calls nobody.
+CONCERNED = 5
 #: Longest line of an item. Own choice: two lines on a screen.
 LINE = 260
 #: Characters of a reminder's buttons and of the JSON around it, at the most.
@@ -44,9 +47,12 @@ class _Entry:
         return self.reminder.state is State.SENT and not self.old
 
 
-def people_in(rows: Iterable[Reminder]) -> set[str]:
+def people_in(deployment: Deployment, rows: Iterable[Reminder]) -> set[str]:
     """Whose names the drawing needs."""
-    return {user for row in rows for user in (row.for_user, row.settled_by) if user and user not in (BOT, CI)}
+    named = {
+        user for row in rows for user in (row.for_user, row.settled_by, *row.concerned(deployment)) if user
+    }
+    return {deployment.lead, *named} - {BOT, CI}
 
 
 def draw(
@@ -73,7 +79,7 @@ def draw(
     if asking:
         heading = _heading(deployment, content, entries, link=link, reader=reader)
         blocks.append(words.section(heading(_mentioned)))
-        lines.append(heading(lambda user: words.name_of(user, names)))
+        lines.append(heading(lambda user: escape(words.name_of(user, names))))
     for entry in entries:
         if deployment.phase.open and entry.asks:
             label = _label(deployment, entry.reminder, late=content["late"], reader=reader) if several else ""
@@ -108,18 +114,21 @@ def _heading(
     reader: Reader | None,
 ) -> Any:
     """Makes the first line, given how people are named."""
-    concerned = dict.fromkeys([deployment.lead, *(e.reminder.for_user for e in entries if e.asks)])
+    asking = [replace(entry.reminder, items=entry.items) for entry in entries if entry.asks]
+    called = dict.fromkeys(filter(None, [deployment.lead, *(one.for_user for one in asking)]))
+    theirs = dict.fromkeys(user for one in asking for user in one.concerned(deployment) if user not in called)
+    concerned, more = [*called, *list(theirs)[:CONCERNED]], len(theirs) - CONCERNED
     level, late = content["level"], content["late"]
     target = escape(str(deployment.target))
 
     def said(name: Any) -> str:
-        who = " ".join(name(user) for user in concerned if user)
+        who = " ".join([*map(name, concerned), *([f"and {more} more"] if more > 0 else [])])
         if level == Level.LEAD:
             where = f"<{link}|{target}>" if link and name is _mentioned else target
             return f"⏰ *Nobody has reacted to this reminder in the thread of {where}*"
         if level == Level.GROUP:
-            called = name(content["mention"]) if name is _mentioned else "On call"
-            return f"⏰ {called} {who}: *nobody has reacted to this reminder*"
+            on_call = name(content["mention"]) if name is _mentioned else "On call"
+            return f"⏰ {on_call} {who}: *nobody has reacted to this reminder*"
         if len(entries) > 1:
             missed = "Missed while I was away" if late else "Still open"
             return f"⏰ {who} *{missed}*"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,8 @@ from bot.domain.check import Outcome
 from bot.domain.events import BOT, Event, Fact
 from bot.domain.narrating import scene, told
 from bot.domain.report import Report
+from bot.domain.report_data import report_to_json
+from bot.domain.report_schema import SCHEMA
 from bot.domain.retelling import counted, made, people_in
 from bot.domain.spans import spoken
 from tests.histories import NAMES, about, eventful, fact, found, history, minute, samples, start_fact
@@ -108,7 +111,7 @@ def test_items_have_their_story(report: Report) -> None:
         "people": 3,
         "alerts": 1,
         "drills": 1,
-        "events": 57,
+        "events": 58,
     }
 
 
@@ -163,6 +166,53 @@ def test_clicks_that_changed_nothing_count_for_nobody(report: Report) -> None:
     assert "ticks" in ben.deeds and ben.deeds["ticks"] == 1
     assert [doer.name for doer in report.people][-1] == "Deploybot"
     assert people_in(history(eventful())) == (ANA, BEN, CARLA)
+
+
+def test_user_groups_are_named_like_people_and_words_are_no_ids() -> None:
+    group, owners = "S0RELEASE01", "S0SECURITY1"
+    one = make_checklist()
+    override = {"reason": "SORRY", "first": ANA, "second": BEN, "open": []}
+    facts = [
+        start_fact(one),
+        fact("item.assigned", 1, ANA, **about(one, 0), to=owners),
+        fact("go.requested", 2, ANA, group=group),
+        fact("deployment.go", 3, CARLA, open_items=[], override=override),
+    ]
+    assert people_in(history(facts)) == (ANA, owners, group, CARLA, BEN)
+    names = NAMES | {group: "Release managers", owners: "Security"}
+    report = made(history(facts), {}, names=names, plain=plain, now=minute(60))
+    assert [entry.text for entry in report.timeline[1:3]] == [
+        "assigned “Box 1.1” to Security",
+        "asked Release managers for Go",
+    ]
+    assert report.items[0].assignees == ("Security",)
+    assert report.names[group] == "Release managers"
+
+
+def test_whose_turn_and_which_freeze_a_start_went_over_is_told() -> None:
+    freeze = {"name": "Weekend", "reason": "nobody is on call", "until": minute(24 * 60).isoformat()}
+    first = start_fact(also={"over_turn_of": BEN, "frozen": freeze})
+    report = told_of([first])
+    assert report.timeline[0].text == (
+        "started storefront v1.4.2 → production, although it was the turn of Ben, "
+        "prepared in the freeze “Weekend” until 3 Mar 13:00: nobody is on call"
+    )
+    assert people_in(history([first])) == (ANA, BEN)
+    deployment = report_to_json(report)["deployment"]
+    assert deployment["over_turn_of"] == {"id": BEN, "name": "Ben"}
+    assert deployment["prepared_in"] == {
+        "name": "Weekend",
+        "reason": "nobody is on call",
+        "until": "2026-03-03T12:00:00.000Z",
+    }
+    jsonschema.Draft202012Validator(SCHEMA).validate(report_to_json(report))
+
+
+def test_a_start_that_went_over_nothing_says_nothing_of_it() -> None:
+    report = told_of([start_fact()])
+    assert report.timeline[0].text == "started storefront v1.4.2 → production"
+    deployment = report_to_json(report)["deployment"]
+    assert (deployment["over_turn_of"], deployment["prepared_in"]) == (None, None)
 
 
 def test_a_report_says_where_the_chain_is_broken() -> None:

@@ -92,6 +92,30 @@ def test_the_projection_keeps_everything_of_a_trigger() -> None:
     assert kept.rollback.acknowledged_at == later
 
 
+def test_a_projection_from_before_people_could_join_is_read() -> None:
+    state, _ = fired()
+    kept = aftermath_to_json(state.aftermath)
+    for name in ("joined", "measured"):
+        del kept["triggers"][0][name]
+    assert aftermath_from_json(kept) == state.aftermath
+
+
+def test_the_projection_keeps_who_joined_a_trigger() -> None:
+    state, _ = fired()
+    told = report(source=Source.PERSON, finding=TriggerFinding(said="I see it", links=(("Evidence", "x"),)))
+    state = with_facts(triggering.reported(state, told, by=BEN, at=NOON), deployment=state)
+    assert [one.said for one in state.aftermath.triggers["errors"].joined] == ["I see it"]
+    assert aftermath_from_json(aftermath_to_json(state.aftermath)) == state.aftermath
+
+
+@pytest.mark.parametrize("words", ["errors rise", " Errors  Rise ", "*Errors* rise"])
+def test_a_trigger_of_the_checklist_is_found_however_it_is_written(words: str) -> None:
+    start = deployment_of(make_checklist(), seq=0)
+    told = triggering.by_hand(start, words, "")
+    assert (told.key, told.title) == ("errors-rise", "Errors rise")
+    assert triggering.by_hand(start, "Errors rise slowly", "").key == "hand-1"
+
+
 @pytest.mark.parametrize(("size", "kind"), [(3.9, None), (4.0, "trigger.worsened"), (0.1, None)])
 def test_a_trigger_is_worse_from_twice_its_size_on(size: float, kind: str | None) -> None:
     state, _ = fired(2.0)
@@ -134,7 +158,7 @@ def test_a_cleared_trigger_is_raised_anew_by_whoever_asks_for_it(
             SnoozeUnusable,
             lambda s, t: triggering.snoozed(s, t, user=BEN, at=NOON, until=NOON + timedelta(days=2)),
         ),
-        (RaiseReasonMissing, lambda s, t: triggering.by_hand(" ", "", key="k")),
+        (RaiseReasonMissing, lambda s, t: triggering.by_hand(s, " ", "")),
         (RollbackReasonMissing, lambda s, t: rollback.started(s, user=BEN, at=NOON, why=" ")),
         (
             DeploymentClosed,
