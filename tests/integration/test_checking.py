@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,7 +24,7 @@ from bot.domain.errors import (
 )
 from bot.domain.events import BOT
 from bot.domain.verification import Purpose
-from bot.services import auditing, checking, ending, tending
+from bot.services import auditing, checking, ending, rolling_back, tending
 from bot.services.ports import Ports
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue
@@ -387,6 +388,74 @@ async def test_what_is_waived_holds_nothing_up_whatever_its_check_says_and_is_no
     assert (after.go if purpose is Purpose.GO else after.ended_by) is not None
     assert set(after.care.waivers) == {1, 2}
     assert set(after.ticks) == {0, 3, 4, 5, 6}
+
+
+async def test_a_state_that_passed_and_is_over_is_not_looked_at_again(
+    database: Database, clock: ManualClock
+) -> None:
+    over = [replace(one, once=one.key == "s1/boxes/1") for one in bound()]
+    verifier = ScriptedVerifier(over)
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment)
+        verifier.outcomes["s1/boxes/1"] = Outcome.FAIL  # scaled down, and up again
+        clock.forward(minutes=5)
+        after = await check(ports, runner, after)
+        assert verifier.runs[-1] == [binding.key for binding in bound()[1:]]
+        assert 0 in after.ticks
+        clock.forward(minutes=9)  # its evidence is older than the others'
+        await checking.conclude(ports, deployment.id, Purpose.GO, user=ANA, delivery="go")
+        runner.ring()
+        after = await until(ports, deployment.id, lambda state: state.run is None)
+        assert after.go is not None
+        after = await check(ports, runner, after, "s1/boxes/1")
+        assert 0 not in after.ticks
+
+
+async def test_the_end_of_a_rollback_asks_no_more_whether_the_deploy_holds(
+    database: Database, clock: ManualClock
+) -> None:
+    verifier = ScriptedVerifier(bound())
+    ports = ports_with(database, clock, verifier)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        before = await check(ports, runner, deployment)
+        verifier.outcomes = {binding.key: Outcome.FAIL for binding in bound()}
+        await rolling_back.start(ports, deployment.id, user=ANA, why="checkout is down", delivery="back")
+        clock.forward(hours=1)
+        after = await ending.finish(ports, deployment.id, user=ANA, delivery="end")
+    assert after.phase is Phase.FINISHED
+    assert after.ticks == before.ticks
+
+
+async def test_a_whole_run_leaves_out_what_only_the_new_version_can_show(
+    database: Database, clock: ManualClock
+) -> None:
+    checklist = make_checklist()
+    section = checklist.sections[0]
+    steps = section.groups[1]
+    live = replace(steps.items[0], key="s1/steps/verify-deployment")
+    section = replace(section, groups=(section.groups[0], replace(steps, items=(live, *steps.items[1:]))))
+    checklist = replace(checklist, sections=(section, *checklist.sections[1:]))
+    bindings = [
+        replace(one, key="s1/steps/verify-deployment") if one.key == "s1/steps/1" else one for one in bound()
+    ]
+    verifier = ScriptedVerifier(bindings)
+    verifier.clock = clock
+    ports = make_ports(database, clock=clock, verifier=verifier, checklist=checklist)
+    deployment = await start(ports)
+    async with running(ports) as runner:
+        after = await check(ports, runner, deployment)
+        assert set(after.results) == {0, 1, 2}
+        after = await check(ports, runner, deployment, "s1/steps/4")
+        assert set(after.results) == {0, 1, 2, 6}
+        assert after.aftermath.deployed is None
+        await checking.conclude(ports, deployment.id, Purpose.GO, user=ANA, delivery="go")
+        runner.ring()
+        after = await until(ports, deployment.id, lambda state: state.go is not None)
+        after = await check(ports, runner, after)
+        assert set(after.results) == set(range(7))
 
 
 async def test_expensive_evidence_is_not_looked_at_again_but_reopens_once_it_is_too_old(

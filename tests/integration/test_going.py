@@ -42,6 +42,7 @@ from bot.services.ports import Ports
 from bot.services.reminding import Reminders
 from bot.services.running import CheckRunner
 from bot.services.ticking import TickQueue, tick_items
+from bot.slack.blocks import notices
 from bot.storage.database import Database
 from bot.storage.schema import reminders
 from tests.integration.test_checking import bound
@@ -164,6 +165,11 @@ async def test_what_comes_in_the_way_during_the_last_look_keeps_go_back(
         held = [key for key in await keys_of(ports, deployment.id) if key.startswith("held-")]
         assert len(held) == (0 if meanwhile == "no_go" else 1)
         assert (state.care.no_go is not None) == (meanwhile == "no_go")
+        for post in await posts_of(ports, deployment.id):
+            if post.key.startswith("no_go"):
+                assert post.content["instead_of"] == BEN
+                drawn = notices.draw(state, post.key, post.content, names={ANA: "ana", BEN: "ben"})
+                assert "ben's Go, whose evidence was being looked at, is not given." in drawn.text
     finally:
         await runner.stop()
     await adds_up(ports)

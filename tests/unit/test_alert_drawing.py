@@ -71,6 +71,23 @@ def fact(kind: str, *, actor: str = BOT, at: datetime = NOON, **data: Any) -> Fa
     return Fact(kind=kind, actor=actor, at=at, data=data)
 
 
+def test_the_difference_of_a_latency_is_a_share_and_has_no_exponent() -> None:
+    finding = replace(
+        FINDING,
+        label="p95 latency",
+        measure="latency_ms",
+        change="4.8 ms → 395 ms",
+        difference=8113.0,
+        low=7424.0,
+        high=8216.0,
+        bad=None,
+        requests=None,
+    )
+    assert "p95 latency 4.8 ms → 395 ms, +8,113 % [7,424–8,216]" in alert.in_figures(finding, GO)
+    better = replace(finding, difference=-2.58, low=-4.0, high=-1.0)
+    assert "-2.58 %" in alert.in_figures(better, GO)
+
+
 def raised(*more: Fact, source: Source = Source.WATCH, finding: TriggerFinding = FINDING) -> Deployment:
     """Go, and a trigger raised by event 2."""
     fired = fact(
