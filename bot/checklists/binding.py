@@ -297,6 +297,7 @@ class _Binder:
             human=item.human,
             freshness=timedelta(seconds=self._duration(f"{where}/freshness", freshness)),
             cheap=cheap if item.cheap is None else item.cheap,
+            once=item.once,
             missing=tuple(f"{name} ({how})" for name, how in unset.items()),
             forbidden=forbidden,
             members=tuple(dict.fromkeys(members)),

@@ -106,6 +106,10 @@ class ItemChecks(_Strict):
     cheap: bool | None = Field(
         default=None, description="Whether it is run again at Go and at finish; the kind decides if unset."
     )
+    once: bool = Field(
+        default=False,
+        description="Whether it is over once it has passed: a state that later steps change again.",
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> ItemChecks:

@@ -142,6 +142,8 @@ class Binding:
     freshness: timedelta = timedelta(minutes=10)
     #: Whether it is run again at Go and at finish.
     cheap: bool = True
+    #: Whether it is over once it has passed: a state that later steps change again.
+    once: bool = False
     #: What has to be filled in before it can run, a phrase each; empty where it can.
     missing: tuple[str, ...] = ()
     #: Why it may not run in this environment; empty where it may.

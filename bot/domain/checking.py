@@ -28,6 +28,7 @@ from bot.domain.errors import (
 )
 from bot.domain.events import BOT, Fact
 from bot.domain.verification import Bound, Purpose, Result
+from bot.domain.watching import DEPLOYED
 
 
 def in_scope(checklist: Checklist, words: str) -> tuple[int, ...]:
@@ -81,9 +82,28 @@ def request(
     if not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
     bound = [position for position in positions if position in deployment.bindings]
+    if len(bound) > 1:  # what has passed and is over is looked at again only by itself
+        bound = [position for position in bound if not _over(deployment, position)] or bound[:1]
     if not bound:
         raise NoChecks(deployment.checklist_name, scope)
     return _requested(bound, user=user, at=at, purpose=Purpose.ASKED, scope=scope, quiet=quiet)
+
+
+def _over(deployment: Deployment, position: int) -> bool:
+    return deployment.bindings[position].once and _by_bot(deployment, position)
+
+
+def everything(deployment: Deployment) -> range:
+    """The positions of a whole run: what can be verified by now.
+
+    Before the change is live that is what stands in front of the item that says it is: the rest is about the
+    new version, and would be green for the old one. The steps of a rollback are part of it once it is begun.
+    """
+    items, aftermath = deployment.checklist.items, deployment.aftermath
+    if aftermath.rollback is not None:
+        return range(len(deployment.boxes))
+    said = (at for at, item in enumerate(items) if item.key.rpartition("/")[2] == DEPLOYED)
+    return range(len(items) if aftermath.deployed is not None else next(said, len(items)))
 
 
 def _requested(
@@ -98,21 +118,37 @@ def _requested(
 def look_again(deployment: Deployment, *, user: str, at: datetime, purpose: Purpose) -> Fact | None:
     """The request to look again, before Go or finish, at what was verified cheaply; None with nothing to see.
 
-    A run under way is waited for: what it finds may be in the way. Raises DeploymentClosed.
+    What verified the deploy is left as it was once that is rolled back: it cannot hold any more. A run under
+    way is waited for: what it finds may be in the way. Raises DeploymentClosed.
     """
     if not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
     again = [
         position
-        for position in sorted(deployment.done)
+        for position in ([] if _rolled_back(deployment, purpose) else sorted(deployment.done))
         if position in deployment.bindings
         and deployment.bindings[position].cheap
+        and not deployment.bindings[position].once
         and (result := deployment.results.get(position)) is not None
         and (result.outcome.ticks or _by_bot(deployment, position))
     ]
     if not again and deployment.run is None:
         return None
     return _requested(again, user=user, at=at, purpose=purpose, scope="")
+
+
+def _rolled_back(deployment: Deployment, purpose: Purpose) -> bool:
+    """Whether it is the end of a deploy that was taken back."""
+    return purpose is Purpose.FINISH and deployment.aftermath.rollback is not None
+
+
+def failing(deployment: Deployment) -> int:
+    """How many items are open with a check that fails."""
+    items = len(deployment.checklist.items)
+    return sum(
+        result.outcome is Outcome.FAIL and position < items and position not in deployment.done
+        for position, result in deployment.results.items()
+    )
 
 
 def _by_bot(deployment: Deployment, position: int) -> bool:
@@ -195,13 +231,14 @@ def _reopened(item: Item, position: int, *, at: datetime, evidence: int, why: st
     return Fact(kind="item.unticked", actor=BOT, at=at, data=data)
 
 
-def expire(deployment: Deployment, *, at: datetime) -> tuple[Fact, ...]:
+def expire(deployment: Deployment, purpose: Purpose, *, at: datetime) -> tuple[Fact, ...]:
     """At Go and at finish: ticks of the bot's, and confirmations, whose evidence is older than its freshness
     reopen; ticks of the bot's as well whose check came to nothing when it was looked at last."""
     facts = []
-    for position in sorted(deployment.ticks):
+    for position in () if _rolled_back(deployment, purpose) else sorted(deployment.ticks):
         tick, result = deployment.ticks[position], deployment.results.get(position)
-        if result is None or not _rests_on_it(tick, deployment.bindings.get(position)):
+        bound = deployment.bindings.get(position)
+        if result is None or not _rests_on_it(tick, bound) or (bound is not None and bound.once):
             continue
         if result.outcome.ticks and result.expires_at <= at:
             why = f"its evidence of {result.at:%H:%M} UTC is older than it may be: run its check again"

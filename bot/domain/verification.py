@@ -31,6 +31,8 @@ class Bound:
     human: str = ""
     #: Whether it is run again at Go and at finish.
     cheap: bool = True
+    #: Whether it is over once it has passed: a state that later steps change again.
+    once: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +90,11 @@ class Go:
 def bound_to_json(bindings: Mapping[int, Bound]) -> dict[str, Any]:
     """As it is kept in the first event."""
     return {
-        str(position): {"human": bound.human, "cheap": bound.cheap}
+        str(position): {
+            "human": bound.human,
+            "cheap": bound.cheap,
+            **({"once": True} if bound.once else {}),
+        }
         for position, bound in sorted(bindings.items())
     }
 

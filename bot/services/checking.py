@@ -39,11 +39,14 @@ class Asked:
 async def request(ports: Ports, deployment_id: int, *, words: str, user: str, delivery: str) -> Asked:
     """Check everything, or the section, group or item that `words` name.
 
+    Everything is, before the change is live, what can be verified before that.
+
     Raises NoSuchDeployment, DeploymentClosed, NoChecks, NothingCalled, StorageBusy, StorageFailed.
     """
+    words = words.strip()
 
     def positions(state: Deployment) -> Sequence[int]:
-        return checking.in_scope(state.checklist, words)
+        return checking.in_scope(state.checklist, words) if words else checking.everything(state)
 
     return await _ask(ports, deployment_id, positions, user=user, delivery=delivery, scope=words)
 
@@ -151,7 +154,7 @@ def concluding(
     `go_by` is who gave Go where somebody else finishes with the same look at the evidence; `obstacles` keep
     from Go besides gates. What came in the way meanwhile holds Go, or the end, back.
     """
-    expired = checking.expire(state, at=at)
+    expired = checking.expire(state, purpose, at=at)
     if expired or reopened:
         return list(expired)
     facts: list[Fact] = []
@@ -277,7 +280,13 @@ async def add_conclusion(
         return
     if any(fact.kind == "deployment.go" for fact in facts) and after.go is not None:
         second = next((one.second for one in after.care.confirmed if one.confirmed_at == after.go.at), "")
-        content = {"by": after.go.by, "open": len(after.open_items), "second": second}
+        content = {
+            "by": after.go.by,
+            "open": len(after.open_items),
+            "failing": checking.failing(after),
+            "alerts": [trigger.title for trigger in after.aftermath.raised],
+            "second": second,
+        }
         await _add(tx, after, PlannedPost(kind="notice", key=f"go-{after.seq}", content=content), at)
     for held in (fact for fact in facts if fact.kind == "conclusion.held"):
         content = {**held.data, "purpose": held.data["what"], "by": held.actor}

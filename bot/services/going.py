@@ -85,7 +85,12 @@ async def refuse_go(
     await permitting.require(ports, state, Permission.APPROVE, user=user)
     live = await _said_to_be_live(ports, state)
 
+    waiting: list[str] = []
+
     def facts(state: Deployment) -> list[Fact]:
+        run = state.run
+        gives = run.by if run is not None and run.purpose is Purpose.GO else run.go_by if run else ""
+        waiting[:] = [gives] if gives else []
         return [gating.no_go(state, user=user, at=ports.clock.now(), reason=reason, live=live)]
 
     async def tell(tx: AsyncConnection, after: Deployment, made: Sequence[Fact]) -> None:
@@ -94,7 +99,10 @@ async def refuse_go(
             await watches.rewind(tx, after.id, at=now)
             left = await reminders.unplan(tx, after.id, by=user, at=now)
             await reminding.redraw(tx, after.id, left, at=now)
-        await _own(ports, tx, after, "no_go", {"by": user, "reason": made[0].data["reason"]})
+        told = {"by": user, "reason": made[0].data["reason"]}
+        if waiting:
+            told["instead_of"] = waiting[0]
+        await _own(ports, tx, after, "no_go", told)
 
     _, after = await checking.act(ports, deployment_id, delivery, facts, also=tell)
     return after

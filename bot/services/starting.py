@@ -166,7 +166,7 @@ def _ready(checklist: Checklist, bindings: Mapping[str, Binding]) -> dict[int, B
     for position, item in enumerate(checklist.boxes):
         binding = bindings.get(item.key)
         if binding is not None and binding.checks and not binding.missing and not binding.forbidden:
-            ready[position] = Bound(human=binding.human, cheap=binding.cheap)
+            ready[position] = Bound(human=binding.human, cheap=binding.cheap, once=binding.once)
     return ready
 
 

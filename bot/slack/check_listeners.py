@@ -38,14 +38,12 @@ class CheckListeners:
         async def run() -> Answer:
             scope = Scope.read(action.get("value"))
             state = await finding.get(self._ports, scope.deployment_id, team=team_of(body))
-            positions = scope.positions(len(state.boxes))
-            asked = await checking.check_positions(
-                self._ports,
-                state.id,
-                positions,
-                user=body["user"]["id"],
-                delivery=delivery_of(body, action),
-            )
+            who = {"user": body["user"]["id"], "delivery": delivery_of(body, action)}
+            if scope.first < 0:
+                asked = await checking.request(self._ports, state.id, words="", **who)
+            else:
+                positions = scope.positions(len(state.boxes))
+                asked = await checking.check_positions(self._ports, state.id, positions, **who)
             return told_of_checks(asked) if asked.joined else SILENCE
 
         await self._answer(ack, body, run())

@@ -66,7 +66,7 @@ URGENT = ("alert", "direct")
 #: Kinds that are no replies in the thread.
 _NO_REPLY = ("card", "announcement", "direct")
 #: What people are called in a post's content.
-_PEOPLE = ("by", "to", "from", "cancelled_by", "taken_by", "ended_by")
+_PEOPLE = ("by", "to", "from", "cancelled_by", "taken_by", "ended_by", "instead_of")
 #: Refusals of this one message, not of the channel or the token: the rest of the thread goes on.
 _ITS_OWN_FAULT = {"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
 

@@ -28,7 +28,8 @@ LINE, LISTED, SAID = 280, 1200, 1000
 #: Spans one can snooze for, in minutes.
 SNOOZES = ((15, "15 minutes"), (60, "1 hour"), (240, "4 hours"))
 
-_UNITS = {Measure.ERRORS.value: " pp", Measure.LATENCY.value: " ms"}
+#: Of a difference: rates differ by percentage points, latencies by a share of what was usual.
+_UNITS = {Measure.ERRORS.value: " pp", Measure.LATENCY.value: " %"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,8 @@ def in_figures(finding: TriggerFinding, deployed: datetime | None) -> str:
         interval = ""
         if finding.low is not None and finding.high is not None:
             interval = f" [{number(finding.low)}–{number(finding.high)}]"
-        parts.append(f"{finding.difference:+.3g}{unit}{interval}")
+        sign = "+" if finding.difference > 0 else ""
+        parts.append(f"{sign}{number(finding.difference)}{unit}{interval}")
     if finding.requests is not None:
         bad = f"{finding.bad:,} of " if finding.bad is not None else ""
         parts.append(f"{bad}{finding.requests:,} requests")

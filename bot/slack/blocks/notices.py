@@ -47,7 +47,7 @@ def draw(
         case "go":
             return _go(deployment, content, names)
         case "no_go":
-            return _by("no_go", content["by"], names, target=str(deployment.target), reason=content["reason"])
+            return _no_go(deployment, content, names)
         case "held":
             held = {item.key: plain(item.text) for item in deployment.boxes}
             left = [held.get(item, item) for item in content["open"]]
@@ -94,7 +94,26 @@ def _go(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, 
             who=name(content["by"]),
             target=str(deployment.target),
             open_count=content["open"],
+            failing=content.get("failing", 0),
+            alerts=[plain(title) for title in content.get("alerts", ())[:5]],
             second=name(second) if second else "",
+        )
+
+    shown = said(lambda user: Mrkdwn(words.mention(user)))
+    return Drawing(blocks=words.paragraphs([shown]), text=said(lambda user: words.name_of(user, names)))
+
+
+def _no_go(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
+    """No-go, and whose Go it came before."""
+
+    def said(name: Callable[[str], str]) -> str:
+        other = content.get("instead_of", "")
+        return render(
+            "no_go",
+            who=name(content["by"]),
+            target=str(deployment.target),
+            reason=content["reason"],
+            other=name(other) if other else "",
         )
 
     shown = said(lambda user: Mrkdwn(words.mention(user)))
