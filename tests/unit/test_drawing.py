@@ -378,3 +378,28 @@ def test_who_gave_an_item_is_named_to_whom_it_was_given_and_not_to_others() -> N
     said = notices.draw(deployment, "assigned-U0DAN", {"to": "U0DAN"}, names=NAMES | {ANA: "ana"}).text
     assert "ana gave you 1 item" in said
     assert "ben" not in said
+
+
+@pytest.mark.parametrize(
+    ("bound", "outcome", "said"),
+    [
+        (Bound(human="read it"), None, "counts once its check has passed"),
+        (Bound(human="read it"), Outcome.UNKNOWN, "does not count: 🤖 ? no data"),
+        (Bound(), Outcome.FAIL, "does not count: 🤖 ✗ no data"),
+        (Bound(), Outcome.UNKNOWN, "· 🤖 ? no data"),
+        (Bound(), None, "✓ ben · 13:00 CET"),
+    ],
+)
+def test_a_tick_that_does_not_count_says_so(bound: Bound, outcome: Outcome | None, said: str) -> None:
+    result = (
+        Result(outcome=outcome, said="no data", at=NOON, expires_at=NOON, seq=2, ms=1) if outcome else None
+    )
+    deployment = deployment_of(
+        make_checklist(),
+        bindings={0: bound},
+        results={0: result} if result else {},
+        ticks={0: Tick(by=BEN, at=NOON, seq=1)},
+    )
+    drawn = annotation(deployment, 0, {BEN: "ben"})
+    assert said in drawn, drawn
+    assert ("count" in drawn) == (0 not in deployment.done), drawn

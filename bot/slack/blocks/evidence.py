@@ -148,7 +148,7 @@ def overrule(deployment: Deployment, position: int) -> Block:
     item = deployment.boxes[position]
     result = deployment.results.get(position)
     said = f"{OUTCOME_WORDS[result.outcome]}: {result.said}" if result is not None else ""
-    text = f"*{mrkdwn(item.text).replace('*', '')}*\nIts check {escape(said)}"
+    text = f"*{mrkdwn(item.text).replace('*', '')}*\nIts check came to: {escape(said)}"
     return form(
         View.OVERRULE,
         title="Overrule the check?",

@@ -109,10 +109,11 @@ def _ticked(
         return f"{done} · overruled: {tick.reason}"
     if bound is None or result is None:
         waits = bound is not None and bool(bound.human)
-        return f"{done} · its check has not run" if waits else done
+        return f"{done} · counts once its check has passed" if waits else done
     if result.outcome.ticks:
         return f"{done} · 🤖 {MARKS[result.outcome]}"
-    return f"{done} · 🤖 {MARKS[result.outcome]} {result.said}"
+    counts = not bound.human and result.outcome is not Outcome.FAIL
+    return f"{done} · {'' if counts else 'does not count: '}🤖 {MARKS[result.outcome]} {result.said}"
 
 
 def _early(deployment: Deployment, tick: Tick) -> str:
