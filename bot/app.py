@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -338,7 +339,7 @@ class Application:
             )
             await self._socket.start()
         self._scheduler.start()
-        self._in_flight.begin(self._warm_up())
+        self._in_flight.begin_beside(self._warm_up())
         log.info(
             "ready in %s, %s, port %d",
             reached,
@@ -385,8 +386,12 @@ class Application:
         log.info("stopped%s", f"; {left} requests were cut off" if left else "")
 
     async def settle(self, *, within: float = 30.0) -> bool:
-        """Wait until Slack shows everything; False where it takes longer than `within` seconds."""
-        return self._publisher is not None and await self._publisher.settle(within=within)
+        """Wait until what people asked for is done and Slack shows it; False where it takes longer than
+        `within` seconds."""
+        began = time.monotonic()
+        if self._publisher is None or not await self._in_flight.answered(within=within):
+            return False
+        return await self._publisher.settle(within=max(0.0, within - (time.monotonic() - began)))
 
     async def connected(self) -> bool:
         """Whether deliveries can reach us; HTTP delivery needs no connection of ours."""

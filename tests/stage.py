@@ -148,7 +148,7 @@ class Person:
             filled: Json = {"type": element["type"]}
             if element["type"] == "conversations_select":
                 filled["selected_conversation"] = given or element.get("initial_conversation")
-            elif element["type"] == "static_select":
+            elif element["type"] in ("static_select", "radio_buttons"):
                 groups = element.get("option_groups") or [{"options": element.get("options", [])}]
                 options = [option for group in groups for option in group["options"]]
                 chosen = [o for o in options if given in (o["value"], o["text"]["text"])]

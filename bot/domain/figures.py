@@ -47,6 +47,8 @@ class PastTrigger:
     #: Slack user id, or `bot`.
     cleared_by: str = ""
     recovered_at: datetime | None = None
+    #: Cleared as the deployment's own, and mended.
+    ours: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +85,7 @@ class Past:
 
     def dismissed(self, trigger: PastTrigger) -> bool:
         """Whether a person cleared it as not this deploy; what led to the rollback was not dismissed."""
-        if trigger.cleared_at is None or trigger.cleared_by == BOT:
+        if trigger.cleared_at is None or trigger.cleared_by == BOT or trigger.ours:
             return False
         back = self.rollback_at
         answered = back is not None and (
@@ -114,7 +116,7 @@ class Past:
             known.append(self.ended_at)
         end = self.verified_at
         if self.rollback_at is None and self.signs:
-            over = [one.recovered_at for one in self.signs]
+            over = [one.recovered_at or (one.cleared_at if one.ours else None) for one in self.signs]
             found = [at for at in over if at is not None]
             end = max(found) if len(found) == len(over) else None
         return max(end - min(known), timedelta()) if end is not None and known else None

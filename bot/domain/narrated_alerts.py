@@ -56,7 +56,7 @@ def _of_trigger(fact: Fact, title: str, clock: Callable[[str], str]) -> str:
         case "trigger.recovered":
             return f"saw {title} recover: {data['said']}"
         case "trigger.cleared":
-            verb = "ended" if fact.actor == BOT else "cleared"
+            verb = "ended" if fact.actor == BOT else "mended" if data.get("ours") else "cleared"
             return f"{verb} {title}: {data['reason']}"
     return ""
 

@@ -269,8 +269,10 @@ def escalated(trigger: Trigger, waits: tuple[float, float], *, at: datetime) -> 
     return Fact(kind="trigger.escalated", actor=BOT, at=at, data=data)
 
 
-def cleared(deployment: Deployment, trigger: Trigger, *, user: str, at: datetime, reason: str) -> Fact:
-    """Somebody says that it is not this deployment, and why.
+def cleared(
+    deployment: Deployment, trigger: Trigger, *, user: str, at: datetime, reason: str, ours: bool = False
+) -> Fact:
+    """Somebody says that it is not this deployment, or `ours` that it was and is mended, and why.
 
     Raises DeploymentClosed, TriggerCleared, ClearReasonMissing, ReasonTooLong.
     """
@@ -280,7 +282,7 @@ def cleared(deployment: Deployment, trigger: Trigger, *, user: str, at: datetime
         raise ClearReasonMissing
     if len(reason) > REASON:
         raise ReasonTooLong(len(reason), limit=REASON)
-    data = {"key": trigger.key, "reason": reason}
+    data: dict[str, Any] = {"key": trigger.key, "reason": reason, **({"ours": True} if ours else {})}
     return Fact(kind="trigger.cleared", actor=user, at=at, data=data)
 
 

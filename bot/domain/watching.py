@@ -157,6 +157,8 @@ class Trigger:
     cleared_at: datetime | None = None
     #: Why it is not this deployment's, or what settled it.
     reason: str = ""
+    #: Cleared as this deployment's own, and mended.
+    ours: bool = False
     #: Who raised it as well while it was raised.
     joined: tuple[Joined, ...] = ()
     #: Since when what the signal does is a new occurrence: it was well again, and cleared, before.
@@ -350,6 +352,7 @@ def _trigger_after(trigger: Trigger | None, event: Event) -> Trigger | None:
                 cleared_at=fact.at,
                 anew_at=fact.at if trigger.recovered_at is not None else trigger.anew_at,
                 reason=data["reason"],
+                ours=bool(data.get("ours")),
             )
     return trigger
 

@@ -209,9 +209,9 @@ async def snooze(
 
 
 async def clear(
-    ports: Ports, deployment_id: int, seq: int, *, user: str, reason: str, delivery: str
+    ports: Ports, deployment_id: int, seq: int, *, user: str, reason: str, delivery: str, ours: bool = False
 ) -> Deployment:
-    """Say that it is not this deployment, and why.
+    """Say that it is not this deployment, or `ours` that it was and is mended, and why.
 
     Raises NoSuchDeployment, NoSuchTrigger, DeploymentClosed, TriggerCleared, ClearReasonMissing,
     ReasonTooLong.
@@ -219,7 +219,8 @@ async def clear(
 
     def made(state: Deployment) -> Sequence[Fact]:
         trigger = triggering.raised_by(state, seq)
-        return [triggering.cleared(state, trigger, user=user, at=ports.clock.now(), reason=reason)]
+        now = ports.clock.now()
+        return [triggering.cleared(state, trigger, user=user, at=now, reason=reason, ours=ours)]
 
     return await act(ports, deployment_id, made, delivery=delivery)
 

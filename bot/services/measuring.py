@@ -122,7 +122,9 @@ def _after(one: Past, row: CourseRow) -> Past:
             trigger = PastTrigger(key=data["key"], source=data["source"], at=row.at)
             return replace(one, triggers=(*one.triggers, trigger))
         case "trigger.cleared":
-            return _changed(one, data["key"], cleared_at=row.at, cleared_by=row.actor)
+            return _changed(
+                one, data["key"], cleared_at=row.at, cleared_by=row.actor, ours=bool(data.get("ours"))
+            )
         case "trigger.recovered":
             return _changed(one, data["key"], recovered_at=row.at)
         case "trigger.worsened" | "trigger.updated":

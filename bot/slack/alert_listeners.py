@@ -121,12 +121,14 @@ class AlertListeners:
         async def clear() -> None:
             ref = TriggerRef.read(modals.metadata(view).get("trigger"))
             await self._state(body, ref)
+            values = values_of(view)
             await alerting.clear(
                 self._ports,
                 ref.deployment_id,
                 ref.seq,
                 user=body["user"]["id"],
-                reason=values_of(view).get(Field.REASON, ""),
+                reason=values.get(Field.REASON, ""),
+                ours=values.get(Field.CAUSE) == alert_forms.OURS,
                 delivery=f"view.{view['id']}",
             )
 

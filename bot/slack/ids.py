@@ -99,6 +99,7 @@ class Field(StrEnum):
     ENVIRONMENT = "environment"
     CHECKLIST = "checklist"
     REASON = "reason"
+    CAUSE = "cause"
     DEPLOYMENT = "deployment"
     WHEN = "when"
     TRIGGER = "trigger"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -24,6 +24,8 @@ class InFlight:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        #: Those nobody waits for.
+        self._beside: set[asyncio.Task[Any]] = set()
         self._requests = 0
         #: When the last delivery from Slack came in.
         self.last_heard: datetime | None = None
@@ -33,6 +35,13 @@ class InFlight:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def begin_beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start work that nobody asked for; a stop waits for it as well."""
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
         return task
 
     @contextlib.contextmanager
@@ -49,10 +58,18 @@ class InFlight:
 
         Returns how much was left.
         """
+        await self._quiet(lambda: bool(self._tasks or self._beside or self._requests), within=within)
+        return len(self._tasks) + len(self._beside) + self._requests
+
+    async def answered(self, *, within: float) -> bool:
+        """Wait until nobody's request is under way and none came for a moment; False where it took longer."""
+        await self._quiet(lambda: bool(self._tasks or self._requests), within=within)
+        return not self._tasks and not self._requests
+
+    async def _quiet(self, busy: Callable[[], bool], *, within: float) -> None:
         deadline = time.monotonic() + within
         quiet_since = time.monotonic()
         while time.monotonic() < min(deadline, quiet_since + QUIET_S):
-            if self._tasks or self._requests:
+            if busy():
                 quiet_since = time.monotonic()
             await asyncio.sleep(0.02)
-        return len(self._tasks) + self._requests

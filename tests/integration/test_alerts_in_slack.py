@@ -252,6 +252,16 @@ async def test_a_button_of_an_alert_that_was_cleared_says_so_and_changes_nothing
     assert (await house.deployment()).aftermath.triggers["errors"].acknowledged_by == ""
 
 
+async def test_an_alert_that_was_this_deploys_is_cleared_as_mended(house: House) -> None:
+    await house.raises(await house.started())
+    assert await house.bot.settle()
+    await house.stage.ana.presses(await house.alert(), "Not this deploy")
+    [view] = await house.stage.until(lambda: house.stage.views(ANA), what="the form")
+    await house.stage.ana.submits(view, reason="the pool is larger now", cause="Yes, and it is mended")
+    await house.stage.until(lambda: _says(house, "Mended, says ana"), what="it is cleared")
+    assert (await house.deployment()).aftermath.triggers["errors"].ours
+
+
 async def test_a_clean_deployment_costs_no_message_beyond_its_sections(house: House) -> None:
     await house.started()
     house.clock.forward(timedelta(hours=3))

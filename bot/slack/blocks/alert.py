@@ -255,7 +255,8 @@ def _states(deployment: Deployment, trigger: Trigger | None, *, current: bool) -
     if trigger.state is TriggerState.CLEARED and trigger.cleared_at is not None:
         when = words.slack_time(trigger.cleared_at)
         reason = escape(shorten(trigger.reason, SAID))
-        lines.append(f"☑️ Cleared by {words.mention(trigger.cleared_by)}, {when}: {reason}")
+        deed = "Mended, says" if trigger.ours else "Cleared by"
+        lines.append(f"☑️ {deed} {words.mention(trigger.cleared_by)}, {when}: {reason}")
     return lines
 
 
@@ -283,7 +284,8 @@ def _buttons(deployment: Deployment, trigger: Trigger) -> Block:
         elements.append(button(Action.ACKNOWLEDGE, "Acknowledge", f"Acknowledge {title}", "primary"))
     if not drill and watch is not None and watch.begun_at is not None:
         elements.append(button(Action.WATCH_LONGER, "Watch longer", f"Watch {deployment.name} longer"))
-    label = "End the drill" if drill else "Not this deploy"
+    label = "Not this deploy" if trigger.recovered_at is None else "Mended, or not this deploy"
+    label = "End the drill" if drill else label
     elements.append(button(Action.NOT_THIS_DEPLOY, label, f"{label}: {title}"))
     elements.append(_snooze(deployment, trigger))
     return {"type": "actions", "elements": elements}

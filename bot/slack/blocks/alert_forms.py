@@ -15,6 +15,9 @@ from bot.templates import escape
 
 #: A select holds at most 100 options (@slack/types).
 CHOICES = 100
+#: What was the cause of an alert that is cleared, the usual one first.
+OURS = "ours"
+CAUSES = {"other": "No, something else was the cause", OURS: "Yes, and it is mended"}
 
 
 def roll_back(deployment: Deployment, trigger: Trigger | None, *, reason: str = "") -> Block:
@@ -48,14 +51,29 @@ def not_this_deploy(deployment: Deployment, trigger: Trigger) -> Block:
     title = shorten(mrkdwn(trigger.title).replace("*", ""), 300)
     return form(
         View.NOT_THIS_DEPLOY,
-        title="End the drill?" if drill else "Not this deploy?",
+        title="End the drill?" if drill else "Clear the alert?",
         submit="End the drill" if drill else "Clear the trigger",
         blocks=[
             words.section(f"*{title}* is cleared; your reason stays on the alert."),
+            *([] if drill else [_cause()]),
             words_input(Field.REASON, "Why?", "e.g. the payment provider is down everywhere"),
         ],
         told={"trigger": TriggerRef(deployment_id=deployment.id, seq=trigger.seq).write()},
     )
+
+
+def _cause() -> Block:
+    """Whether it was this deploy: what was mended and what was somebody else's trouble are counted apart."""
+    options: list[Block] = [
+        {"text": {"type": "plain_text", "text": text}, "value": value} for value, text in CAUSES.items()
+    ]
+    element: Block = {
+        "type": "radio_buttons",
+        "action_id": Field.CAUSE.value,
+        "options": options,
+        "initial_option": options[0],
+    }
+    return input_block(Field.CAUSE, "Was it this deploy?", element)
 
 
 def raise_by_hand(deployment: Deployment, *, reason: str = "", link: str = "") -> Block:

@@ -88,6 +88,14 @@ def test_failed_is_rolled_back_aborted_or_alarmed_for_good(changed: dict[str, An
     assert past(**changed).failed is failed
 
 
+def test_what_was_mended_was_about_the_deployment_and_is_over_when_it_was_cleared() -> None:
+    mended = trigger(cleared_at=minute(50), cleared_by=BEN, ours=True)
+    one = past(triggers=(mended,))
+    assert not one.dismissed(mended)
+    assert one.failed
+    assert one.restored == minute(50) - mended.at
+
+
 def test_what_led_to_the_rollback_was_not_dismissed_although_somebody_cleared_it() -> None:
     one = trigger(cleared_at=minute(50), cleared_by=ANA)
     assert not past(rollback_at=minute(30), triggers=(one,)).dismissed(one)
