@@ -579,6 +579,16 @@ class LockReasonMissing(DeploybotError):
         )
 
 
+class LockTimeUnusable(DeploybotError):
+    """A lock for a time nobody can read, or that is over: it would hold for ever."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            f"I can't read “{said[:60]}” as a time to come, so nothing was locked. Write for 2h, for 1h30m, "
+            "until 18:00 or until tomorrow 9:00. If it belongs to the reason, put the reason in quotes."
+        )
+
+
 class AlreadyLocked(DeploybotError):
     """A second lock of the same service and environment: the first stays, with its reason."""
 

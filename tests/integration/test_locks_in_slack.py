@@ -236,6 +236,10 @@ async def test_a_lock_is_told_listed_and_lifted_and_the_locker_hears_of_it(
         ("lock", "Say which service"),
         ("lock storefront", "Why is storefront locked"),
         ("lock search", "Why is search locked"),
+        (
+            "lock search until yesterday Migration",
+            "“until yesterday” as a time to come, so nothing was locked",
+        ),
         ("unlock storefront", "storefront is not locked"),
         ("lock storefront Migration", "kept from Go as long as the lock holds"),
         ("queue up", "There is `queue`"),
