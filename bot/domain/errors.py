@@ -667,6 +667,8 @@ class NoSuchDeployment(DeploybotError):
     """A deployment that is not there, or not here."""
 
     def __init__(self, name: str, *, nearest: str | None = None) -> None:
+        self.name = name
+        self.nearest = nearest
         hint = f" Did you mean {nearest}?" if nearest else " /deploy list shows those that are open."
         super().__init__(f"There is no deployment called “{name[:60]}” in this workspace.{hint}")
 

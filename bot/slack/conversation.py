@@ -360,26 +360,29 @@ class Conversation:
     async def _abort(self, asked: Asked, rest: str) -> Answer:
         first, _, more = rest.partition(" ")
         found: Sequence[Deployment] = []
-        reason, guessed = rest, False
+        reason = rest
+        missed: NoSuchDeployment | None = None
         if finding.looks_like_a_name(first):
             try:
                 found, reason = [await self._meaning.by_name(asked, first)], more
-            except NoSuchDeployment:
+            except NoSuchDeployment as error:
                 # A slip in a name, or a reason that begins like one: nothing is ended on a guess.
                 if not more or not asked.can_open_view:
                     raise
-                guessed = True
+                missed = error
         if not found:
             found = await self._meaning.meant(asked)
+        if not found and missed is not None:
+            raise missed
         if not found:
             return Answer(text=nothing_open(asked))
-        if len(found) == 1 and reason and not guessed:
+        if len(found) == 1 and reason and missed is None:
             await ending.abort(
                 self._ports, found[0].id, user=asked.user, reason=reason, delivery=asked.delivery
             )
             return SILENCE
         if asked.can_open_view:
-            return Answer(view=modals.abort(found, reason=reason))
+            return Answer(view=modals.abort(found, reason=reason, missed=missed))
         if len(found) == 1:
             text = f"Why is {found[0].name} aborted? `{asked.prefix} abort REASON` says it."
             return Answer(text=escape(text))

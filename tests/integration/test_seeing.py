@@ -54,7 +54,6 @@ async def test_others_find_it_neither_in_the_list_nor_by_name(bot: Application, 
     for command in ("status", "report", "abort", "check", "open"):
         more = " because of reasons" if command == "abort" else ""
         await stage.carla.types(f"/deploy {command} {deployment.name}{more}")
-    # Once it is not found, abort takes its words for a reason; and nothing of Carla's is here.
     await stage.until(lambda: whispered(stage, CARLA, f"no deployment called “{deployment.name}”"))
     told = "\n".join(await stage.carla.whispers())
     assert "secretshop v9" not in told
