@@ -490,16 +490,29 @@ class AlreadyDeploying(StartRefused):
         self.deployment_id = deployment_id
         self.name = name
         self.lead = lead
-        self._what = f"{service} is already being deployed to {environment}"
+        self.what = f"{service} is already being deployed to {environment}"
         self._version = version
         super().__init__(self.told(led_by=lead))
 
     def told(self, *, led_by: str) -> str:
         """The sentence, with the lead's name or mention."""
         return (
-            f"{self._what}: {self.name}, version {self._version}, led by {led_by}. "
+            f"{self.what}: {self.name}, version {self._version}, led by {led_by}. "
             "Finish or abort that one first."
         )
+
+
+class DeployingInPrivate(StartRefused):
+    """The same for somebody who may not see that deployment: neither its name nor its version."""
+
+    def __init__(self, held: AlreadyDeploying) -> None:
+        self.lead = held.lead
+        self._what = held.what
+        super().__init__(self.told(led_by=held.lead))
+
+    def told(self, *, led_by: str) -> str:
+        """The sentence, with the lead's name or mention."""
+        return f"{self._what}, in a private channel. Ask {led_by}, who leads it, when it will be over."
 
 
 class TargetLocked(StartRefused):

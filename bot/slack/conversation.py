@@ -12,7 +12,9 @@ from typing import Any, Protocol
 from bot.domain.deployment import Deployment
 from bot.domain.errors import (
     AlreadyDeploying,
+    AudienceUnknown,
     BotNotInChannel,
+    DeployingInPrivate,
     NoSuchDeployment,
     NotYourTurn,
     SlackRefused,
@@ -24,7 +26,7 @@ from bot.domain.errors import (
 from bot.domain.localtime import Reader
 from bot.domain.reminding import read_when
 from bot.domain.verification import Purpose
-from bot.services import announcing, checking, ending, finding, locking, settling, starting
+from bot.services import announcing, checking, ending, finding, locking, seeing, settling, starting
 from bot.services.choosing import checklist_for
 from bot.services.ports import Ports
 from bot.services.starting import StartRequest
@@ -294,6 +296,7 @@ class Conversation:
     async def refused(self, refused: StartRefused, request: StartRequest) -> Answer:
         """What stands in the way of a start, with a link to who holds it, and buttons."""
         link = None
+        refused = await self._as_seen(refused, request)
         if isinstance(refused, AlreadyDeploying):
             post = await finding.card(self._ports, refused.deployment_id)
             link = None if post is None else self._gateway.link(post.channel, post.ts)
@@ -309,13 +312,34 @@ class Conversation:
 
     async def refused_in_plain(self, refused: StartRefused, request: StartRequest) -> str:
         """The same where neither mentions nor links nor buttons are shown."""
-        user = {AlreadyDeploying: "lead", TargetLocked: "by", NotYourTurn: "user"}.get(type(refused), "")
-        who = getattr(refused, user, "")
+        refused = await self._as_seen(refused, request)
+        who = ""
+        match refused:
+            case (
+                AlreadyDeploying(lead=user)
+                | DeployingInPrivate(lead=user)
+                | TargetLocked(by=user)
+                | NotYourTurn(user=user)
+            ):
+                who = user
         name = (await self._gateway.person(who)).name if who else ""
         said = locks.sentence(
             refused, person=lambda _: name, time=lambda at: words.in_zone(at, request.timezone)
         )
         return html.unescape(said)
+
+    async def _as_seen(self, refused: StartRefused, request: StartRequest) -> StartRefused:
+        """The refusal without what is told only to those who may see the deployment in the way."""
+        if not isinstance(refused, AlreadyDeploying):
+            return refused
+        holder = await finding.get(self._ports, refused.deployment_id, team=request.team)
+        try:
+            seen = holder.channel == request.channel or await seeing.may_see(
+                self._ports, request.lead, holder
+            )
+        except AudienceUnknown:
+            seen = False
+        return refused if seen else DeployingInPrivate(refused)
 
     # ── status, list ─────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,6 +11,7 @@ import pytest
 from bot.domain.deployment import LIMITS, PreparedIn, Target
 from bot.domain.errors import (
     AlreadyDeploying,
+    DeployingInPrivate,
     ForeignClick,
     NotYourTurn,
     StartRefused,
@@ -50,6 +51,7 @@ HELD = AlreadyDeploying(
 )
 REFUSALS: tuple[tuple[StartRefused, list[str]], ...] = (
     (HELD, ["Tell me when it is free"]),
+    (DeployingInPrivate(HELD), ["Tell me when it is free"]),
     (
         TargetLocked(lock_id=1, what=LOCK.what, by=ANA, reason=REASON, until=NOON, unlock=SERVICE),
         ["Tell me when it is free", "Unlock…"],

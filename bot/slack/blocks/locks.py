@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from bot.domain.deployment import Deployment
-from bot.domain.errors import AlreadyDeploying, NotYourTurn, StartRefused, TargetFrozen, TargetLocked
+from bot.domain.errors import (
+    AlreadyDeploying,
+    DeployingInPrivate,
+    NotYourTurn,
+    StartRefused,
+    TargetFrozen,
+    TargetLocked,
+)
 from bot.domain.locks import Lock
 from bot.domain.queueing import Place, PlaceState
 from bot.slack.blocks import words
@@ -83,7 +90,7 @@ def _waits(place: Place) -> str:
 def sentence(refused: StartRefused, *, person: Callable[[str], str], time: Callable[[datetime], str]) -> str:
     """What a refusal says, with people and times as they are shown there; everything else is escaped."""
     match refused:
-        case AlreadyDeploying(lead=lead):
+        case AlreadyDeploying(lead=lead) | DeployingInPrivate(lead=lead):
             return escape(refused.told(led_by="\0")).replace("\0", person(lead))
         case TargetLocked(by=by, until=until):
             said = escape(refused.told(by="\0", until="\1")).replace("\0", person(by))
