@@ -326,7 +326,7 @@ class NoOverrideNeeded(DeploybotError):
     """An emergency override where nothing is in the way."""
 
     def __init__(self) -> None:
-        super().__init__("Nothing is in the way any more, so there is nothing to override: just go on.")
+        super().__init__("Nothing is in the way, so there is nothing to override: just go on.")
 
 
 class OverrideUnderWay(DeploybotError):

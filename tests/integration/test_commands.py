@@ -196,6 +196,20 @@ async def test_a_name_that_is_not_there_is_said_where_nothing_or_more_than_one_i
     assert len(await opened(stage, bot)) == 2
 
 
+async def test_an_override_of_nothing_is_refused_before_a_form_asks_why(
+    stage: Stage, bot: Application
+) -> None:
+    await stage.ana.types(START)
+    assert await bot.settle()
+    for typed in ("/deploy override", "/deploy override storefront-1 the shop burns"):
+        await stage.ana.types(typed)
+        assert "Nothing is in the way, so there is nothing to override" in await whispered(stage)
+    await stage.ana.types("@deploybot override", thread_ts=(await stage.root())["ts"])
+    said = "Nothing is in the way"
+    await stage.until(partial(_told, stage, ANA, (await stage.root())["ts"], said), what="the same there")
+    assert await stage.views(ANA) == []
+
+
 async def test_the_buttons_of_the_card_open_forms_that_end_the_deployment(
     stage: Stage, bot: Application
 ) -> None:
