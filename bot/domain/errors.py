@@ -326,7 +326,7 @@ class NoOverrideNeeded(DeploybotError):
     """An emergency override where nothing is in the way."""
 
     def __init__(self) -> None:
-        super().__init__("Nothing is in the way any more, so there is nothing to override: just go on.")
+        super().__init__("Nothing is in the way, so there is nothing to override: just go on.")
 
 
 class OverrideUnderWay(DeploybotError):
@@ -490,16 +490,29 @@ class AlreadyDeploying(StartRefused):
         self.deployment_id = deployment_id
         self.name = name
         self.lead = lead
-        self._what = f"{service} is already being deployed to {environment}"
+        self.what = f"{service} is already being deployed to {environment}"
         self._version = version
         super().__init__(self.told(led_by=lead))
 
     def told(self, *, led_by: str) -> str:
         """The sentence, with the lead's name or mention."""
         return (
-            f"{self._what}: {self.name}, version {self._version}, led by {led_by}. "
+            f"{self.what}: {self.name}, version {self._version}, led by {led_by}. "
             "Finish or abort that one first."
         )
+
+
+class DeployingInPrivate(StartRefused):
+    """The same for somebody who may not see that deployment: neither its name nor its version."""
+
+    def __init__(self, held: AlreadyDeploying) -> None:
+        self.lead = held.lead
+        self._what = held.what
+        super().__init__(self.told(led_by=held.lead))
+
+    def told(self, *, led_by: str) -> str:
+        """The sentence, with the lead's name or mention."""
+        return f"{self._what}, in a private channel. Ask {led_by}, who leads it, when it will be over."
 
 
 class TargetLocked(StartRefused):
@@ -576,6 +589,16 @@ class LockReasonMissing(DeploybotError):
         super().__init__(
             f"Why is {service} locked? Say it in a few words: /deploy lock {service} for 2h REASON. "
             "A time is for 2h, until 18:00 or until tomorrow 9:00."
+        )
+
+
+class LockTimeUnusable(DeploybotError):
+    """A lock for a time nobody can read, or that is over: it would hold for ever."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(
+            f"I can't read “{said[:60]}” as a time to come, so nothing was locked. Write for 2h, for 1h30m, "
+            "until 18:00 or until tomorrow 9:00. If it belongs to the reason, put the reason in quotes."
         )
 
 
@@ -657,6 +680,8 @@ class NoSuchDeployment(DeploybotError):
     """A deployment that is not there, or not here."""
 
     def __init__(self, name: str, *, nearest: str | None = None) -> None:
+        self.name = name
+        self.nearest = nearest
         hint = f" Did you mean {nearest}?" if nearest else " /deploy list shows those that are open."
         super().__init__(f"There is no deployment called “{name[:60]}” in this workspace.{hint}")
 

@@ -132,6 +132,22 @@ def no_go(deployment: Deployment, *, user: str, at: datetime, reason: str, live:
 # ── override ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def check_override(deployment: Deployment, hold: Hold, *, obstacles: Sequence[str] = ()) -> None:
+    """See that there is something to override, before anybody is asked why it cannot wait.
+
+    Raises DeploymentClosed, NoOverrideNeeded, OverrideUnderWay.
+    """
+    _must_be_open(deployment)
+    if any(one.pending and one.what == hold for one in deployment.care.overrides):
+        raise OverrideUnderWay
+    if not deployment.held_up(hold) and not obstacles and not _four_eyes(deployment, hold):
+        raise NoOverrideNeeded
+
+
+def _four_eyes(deployment: Deployment, hold: Hold) -> bool:
+    return hold is Hold.GO and deployment.conduct.approval is not None
+
+
 def override_requested(
     deployment: Deployment,
     hold: Hold,
@@ -145,13 +161,8 @@ def override_requested(
 
     Raises DeploymentClosed, NoOverrideNeeded, OverrideUnderWay, OverrideReasonMissing, ReasonTooLong.
     """
-    _must_be_open(deployment)
-    if any(one.pending and one.what == hold for one in deployment.care.overrides):
-        raise OverrideUnderWay
-    closed = deployment.held_up(hold)
-    four_eyes = hold is Hold.GO and deployment.conduct.approval is not None
-    if not closed and not obstacles and not four_eyes:
-        raise NoOverrideNeeded
+    check_override(deployment, hold, obstacles=obstacles)
+    closed, four_eyes = deployment.held_up(hold), _four_eyes(deployment, hold)
     reason = " ".join(reason.split())
     if not reason:
         raise OverrideReasonMissing

@@ -12,11 +12,40 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.domain.deployment import LIMITS, REASON, Target, checked_name
-from bot.domain.errors import LockReasonMissing, LockServiceMissing, ReasonTooLong, WhenNotUnderstood
+from bot.domain.errors import (
+    LockReasonMissing,
+    LockServiceMissing,
+    LockTimeUnusable,
+    ReasonTooLong,
+    WhenNotUnderstood,
+)
 from bot.domain.reminding import read_when
 
 #: Words a time can have: `2 hours 30 minutes`, `tomorrow at 9:00 pm`. Own choice: nobody says more.
 _WORDS_OF_A_TIME = 5
+
+_QUOTES = "\"'“”„«»"
+
+#: What may stand before the words of a time: `about`, `the end of the`, `two`.
+_BEFORE = (
+    r"(?:at|about|around|in|on|of the|of|next|this|the next|the end|the rest|end|rest|an?|half|few|couple|"
+    r"one|two|three|four|five|six|seven|eight|nine|ten)"
+)
+_UNITS = r"(?:seconds|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|years?)"
+#: Words of a time: a number, a day, a part of it, a span.
+_OF_A_TIME = (
+    r"(?:[-+−~]?\d[\w.,:/+-]*|yesterday|today|tonight|tomorrow|noon|midday|midnight|morning|afternoon|evening|"
+    rf"(?:mon|tue|tues|wed|wednes|thu|thur|thurs|fri|sat|satur|sun)(?:day)?|{_UNITS})"
+)
+#: How what is meant as a time begins. `today's release` is none, and `the second try` neither.
+_MEANT = re.compile(rf"(?:{_BEFORE} )*{_OF_A_TIME}(?![\w'’-])", re.IGNORECASE)
+#: `3 customers`, but not `3 hours`.
+_AMOUNT = re.compile(rf"\d+ (?!{_UNITS}\b)", re.IGNORECASE)
+#: Words that are meant as a time and nothing else.
+_NOTHING_ELSE = re.compile(
+    rf"(?:{_BEFORE} )*{_OF_A_TIME}(?: (?:{_BEFORE}|{_OF_A_TIME}|[ap]m|[smhdw]|o['’]clock))*[.,;:!]?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +118,14 @@ def read_lock(text: str, *, known: Collection[str], now: datetime, timezone: str
     The second word is an environment where it is one of `known`, or a time and a reason follow it; else the
     reason begins there.
 
-    Raises LockServiceMissing, LockReasonMissing, ReasonTooLong, InvalidName, WhenOutOfRange.
+    A lock never holds for ever because its time could not be read: where `for` or `until` stands in one of
+    these places and a number (`-2h`, `3 customers`), a day (`yesterday`, `Monday`), a part of one (`noon`) or
+    a span in words (`two hours`, `the end of the week`) follows, a time is meant, and one that cannot be read
+    is refused. `broken for 3 customers` is a reason all the same, and so are `for the migration`,
+    `until Ben is back` and whatever begins with a quote.
+
+    Raises LockServiceMissing, LockReasonMissing, LockTimeUnusable, ReasonTooLong, InvalidName,
+    WhenOutOfRange.
     """
     tokens = text.split()
     if not tokens:
@@ -106,7 +142,9 @@ def read_lock(text: str, *, known: Collection[str], now: datetime, timezone: str
         until, rest = found[0], rest[found[1] :]
     elif (last := _trailing_time(rest, now, timezone)) is not None:
         until, rest = last[0], rest[: last[1]]
-    reason = " ".join(rest).strip(" \"'“”„«»").removesuffix(".")  # it is quoted within sentences
+    else:
+        _refuse_unreadable_time(rest)
+    reason = " ".join(rest).strip(f" {_QUOTES}").removesuffix(".")  # it is quoted within sentences
     if not reason:
         raise LockReasonMissing(service)
     if len(reason) > REASON:
@@ -147,3 +185,19 @@ def _trailing_time(tokens: Sequence[str], now: datetime, timezone: str) -> tuple
         if found is not None and found[1] == len(tokens):
             return found[0], at
     return None
+
+
+def _refuse_unreadable_time(tokens: Sequence[str]) -> None:
+    """See that words in which no time was read mean none: at the end, at the beginning, or after what may be
+    an environment. Raises LockTimeUnusable."""
+    if not tokens or tokens[0][0] in _QUOTES:
+        return
+    places = [at for at, word in enumerate(tokens) if word.casefold() in ("for", "until")]
+    for at in places:
+        if _NOTHING_ELSE.fullmatch(" ".join(tokens[at + 1 :])):
+            raise LockTimeUnusable(" ".join(tokens[at:]))
+    for at in places:
+        after = " ".join(tokens[at + 1 :])
+        meant = _MEANT.match(after) if at == 0 or (at == 1 and not _AMOUNT.match(after)) else None
+        if meant is not None:
+            raise LockTimeUnusable(f"{tokens[at]} {meant[0]}")

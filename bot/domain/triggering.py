@@ -233,6 +233,12 @@ def acknowledged(deployment: Deployment, trigger: Trigger, *, user: str, at: dat
     return Fact(kind="trigger.acknowledged", actor=user, at=at, data={"key": trigger.key})
 
 
+def taken_by(trigger: Trigger, user: str) -> bool:
+    """Whether this person has taken it already; a drill is over then."""
+    taken = trigger.state is TriggerState.ACKNOWLEDGED or trigger.source is Source.DRILL
+    return taken and trigger.acknowledged_by == user
+
+
 def snoozed(deployment: Deployment, trigger: Trigger, *, user: str, at: datetime, until: datetime) -> Fact:
     """Nobody is reminded until then. Raises DeploymentClosed, TriggerCleared, SnoozeUnusable."""
     _raised(deployment, trigger)

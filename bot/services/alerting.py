@@ -176,7 +176,7 @@ async def recovered(ports: Ports, deployment_id: int, *, key: str, said: str) ->
 
 
 async def acknowledge(ports: Ports, deployment_id: int, seq: int, *, user: str, delivery: str) -> Deployment:
-    """Take the trigger that event `seq` raised. A drill has served its purpose then.
+    """Take the trigger that event `seq` raised, once for each person. A drill has served its purpose then.
 
     Raises NoSuchDeployment, NoSuchTrigger, DeploymentClosed, TriggerCleared, AlreadyAcknowledged.
     """
@@ -184,6 +184,8 @@ async def acknowledge(ports: Ports, deployment_id: int, seq: int, *, user: str, 
     def made(state: Deployment) -> Sequence[Fact]:
         now = ports.clock.now()
         trigger = triggering.raised_by(state, seq)
+        if triggering.taken_by(trigger, user):
+            return []
         facts = [triggering.acknowledged(state, trigger, user=user, at=now)]
         if trigger.source is Source.DRILL:
             facts.append(_end_of_drill(trigger, at=now))

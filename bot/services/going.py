@@ -126,6 +126,14 @@ async def held_up(ports: Ports, state: Deployment) -> Hold:
     return Hold.GO if waits else Hold.FINISH
 
 
+async def check_override(ports: Ports, state: Deployment, hold: Hold) -> None:
+    """See that there is something to override, before anybody is asked why.
+
+    Raises DeploymentClosed, NoOverrideNeeded, OverrideUnderWay.
+    """
+    gating.check_override(state, hold, obstacles=await obstacles(ports, state, hold))
+
+
 async def request_override(
     ports: Ports, deployment_id: int, hold: Hold, *, user: str, team: str, reason: str, delivery: str
 ) -> Deployment:

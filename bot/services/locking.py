@@ -27,8 +27,9 @@ async def lock(
 ) -> Lock:
     """Lock what the words say, for as long as they say, in the person's time zone.
 
-    Raises LockServiceMissing, LockReasonMissing, ReasonTooLong, InvalidName, WhenOutOfRange, AlreadyLocked,
-    NotPermitted, GroupUnknown, ChecklistUnusable, SidecarUnusable, StorageBusy, StorageFailed.
+    Raises LockServiceMissing, LockReasonMissing, LockTimeUnusable, ReasonTooLong, InvalidName,
+    WhenOutOfRange, AlreadyLocked, NotPermitted, GroupUnknown, ChecklistUnusable, SidecarUnusable,
+    StorageBusy, StorageFailed.
     """
     now = ports.clock.now()
     async with ports.database.read() as tx:

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 from bot.domain.deployment import Deployment
 from bot.domain.errors import (
     AlreadyDeploying,
+    AudienceUnknown,
     BotNotInChannel,
+    DeployingInPrivate,
     NoSuchDeployment,
     NotYourTurn,
     SlackRefused,
@@ -24,7 +26,7 @@ from bot.domain.errors import (
 from bot.domain.localtime import Reader
 from bot.domain.reminding import read_when
 from bot.domain.verification import Purpose
-from bot.services import announcing, checking, ending, finding, locking, settling, starting
+from bot.services import announcing, checking, ending, finding, locking, seeing, settling, starting
 from bot.services.choosing import checklist_for
 from bot.services.ports import Ports
 from bot.services.starting import StartRequest
@@ -294,6 +296,7 @@ class Conversation:
     async def refused(self, refused: StartRefused, request: StartRequest) -> Answer:
         """What stands in the way of a start, with a link to who holds it, and buttons."""
         link = None
+        refused = await self._as_seen(refused, request)
         if isinstance(refused, AlreadyDeploying):
             post = await finding.card(self._ports, refused.deployment_id)
             link = None if post is None else self._gateway.link(post.channel, post.ts)
@@ -309,13 +312,34 @@ class Conversation:
 
     async def refused_in_plain(self, refused: StartRefused, request: StartRequest) -> str:
         """The same where neither mentions nor links nor buttons are shown."""
-        user = {AlreadyDeploying: "lead", TargetLocked: "by", NotYourTurn: "user"}.get(type(refused), "")
-        who = getattr(refused, user, "")
+        refused = await self._as_seen(refused, request)
+        who = ""
+        match refused:
+            case (
+                AlreadyDeploying(lead=user)
+                | DeployingInPrivate(lead=user)
+                | TargetLocked(by=user)
+                | NotYourTurn(user=user)
+            ):
+                who = user
         name = (await self._gateway.person(who)).name if who else ""
         said = locks.sentence(
             refused, person=lambda _: name, time=lambda at: words.in_zone(at, request.timezone)
         )
         return html.unescape(said)
+
+    async def _as_seen(self, refused: StartRefused, request: StartRequest) -> StartRefused:
+        """The refusal without what is told only to those who may see the deployment in the way."""
+        if not isinstance(refused, AlreadyDeploying):
+            return refused
+        holder = await finding.get(self._ports, refused.deployment_id, team=request.team)
+        try:
+            seen = holder.channel == request.channel or await seeing.may_see(
+                self._ports, request.lead, holder
+            )
+        except AudienceUnknown:
+            seen = False
+        return refused if seen else DeployingInPrivate(refused)
 
     # ── status, list ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -360,26 +384,29 @@ class Conversation:
     async def _abort(self, asked: Asked, rest: str) -> Answer:
         first, _, more = rest.partition(" ")
         found: Sequence[Deployment] = []
-        reason, guessed = rest, False
+        reason = rest
+        missed: NoSuchDeployment | None = None
         if finding.looks_like_a_name(first):
             try:
                 found, reason = [await self._meaning.by_name(asked, first)], more
-            except NoSuchDeployment:
+            except NoSuchDeployment as error:
                 # A slip in a name, or a reason that begins like one: nothing is ended on a guess.
                 if not more or not asked.can_open_view:
                     raise
-                guessed = True
+                missed = error
         if not found:
             found = await self._meaning.meant(asked)
+        if not found and missed is not None:
+            raise missed
         if not found:
             return Answer(text=nothing_open(asked))
-        if len(found) == 1 and reason and not guessed:
+        if len(found) == 1 and reason and missed is None:
             await ending.abort(
                 self._ports, found[0].id, user=asked.user, reason=reason, delivery=asked.delivery
             )
             return SILENCE
         if asked.can_open_view:
-            return Answer(view=modals.abort(found, reason=reason))
+            return Answer(view=modals.abort(found, reason=reason, missed=missed))
         if len(found) == 1:
             text = f"Why is {found[0].name} aborted? `{asked.prefix} abort REASON` says it."
             return Answer(text=escape(text))

@@ -96,6 +96,7 @@ class GateConversation:
             return state
         await permitting.require(self._ports, state, Permission.OVERRIDE, user=asked.user)
         hold = await going.held_up(self._ports, state)
+        await going.check_override(self._ports, state, hold)
         if asked.can_open_view:
             return Answer(view=gates.override_form(state, hold, reason=reason))
         if not reason:

@@ -78,6 +78,7 @@ class GateListeners:
             await permitting.require(self._ports, state, Permission.OVERRIDE, user=body["user"]["id"])
             if not state.phase.open:
                 return _ended(state)
+            await going.check_override(self._ports, state, Hold(ref.what))
             return Answer(view=gates.override_form(state, Hold(ref.what)))
 
         await self._answerer.answer_with_form(ack, body, ask())

@@ -82,11 +82,8 @@ class LockConversation:
             f"🔒 *{escape(made.what)}* is locked {locks.ends(made.until)}: “{escape(made.reason)}”.\n{lift}"
         )
         opened = await finding.opened_to(self._ports, asked.team, asked.user)
-        held = [one for one in opened.seen if made.covers(one.target)]
-        if held:
-            names = escape(" and ".join(one.name for one in held[:5]))
-            text += f"\n{names}: under way already, and kept from Go as long as the lock holds."
-        return Answer(text=text)
+        covered = [one for one in opened.seen if made.covers(one.target)]
+        return Answer(text="\n".join([text, *locks.under_way(covered)]))
 
 
 class LockListeners:

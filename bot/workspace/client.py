@@ -8,10 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.workspace import inviting
 from bot.workspace.http import ask_json, fail, succeed
 from bot.workspace.ids import new_id
 from bot.workspace.interactions import Click, Refused
-from bot.workspace.messages import Author, for_people
+from bot.workspace.messages import SLACKBOT, Author, for_people
 from bot.workspace.parts import Parts
 from bot.workspace.reactions import add_reaction, remove_reaction
 from bot.workspace.socket_mode import app_for_page
@@ -38,7 +39,12 @@ class Client:
 
     def routes(self) -> list[web.RouteDef]:
         """Everything under `/client` but the WebSocket."""
-        reads: dict[str, Action] = {"boot": self.boot, "history": self.history, "thread": self.thread}
+        reads: dict[str, Action] = {
+            "people": self.people,
+            "boot": self.boot,
+            "history": self.history,
+            "thread": self.thread,
+        }
         writes: dict[str, Action] = {
             "message": self.message,
             "command": self.command,
@@ -76,6 +82,10 @@ class Client:
 
     # Reading
 
+    async def people(self, given: Json) -> Json:
+        """Who a page can act as."""
+        return {"people": [one for one in self._base.state.users.values() if not one["is_bot"]]}
+
     async def boot(self, given: Json) -> Json:
         """Everything a page needs to start."""
         user = self._user(given)
@@ -87,6 +97,7 @@ class Client:
             "channels": [self.channel_for(user, c) for c in state.channels.values() if self._listed(user, c)],
             "usergroups": list(state.usergroups.values()),
             "apps": [app_for_page(app, connected=self._connected(app.app_id)) for app in state.apps.values()],
+            "commands": [inviting.COMMAND],
             "now": self._base.clock.now(),
             "can_forward": self._can_forward,
         }
@@ -190,10 +201,33 @@ class Client:
         """Type a slash command."""
         user = self._user(given)
         channel = self._channel(given, user)
-        await self._parts.interactions.command(
-            user, channel, str(given.get("text") or ""), str(given.get("thread_ts") or "")
-        )
+        text, thread = str(given.get("text") or ""), str(given.get("thread_ts") or "")
+        name, _, said = text.strip().partition(" ")
+        if name == inviting.NAME and not thread:
+            self._typed_invite(user, channel, said)
+        else:
+            await self._parts.interactions.command(user, channel, text, thread)
         return {}
+
+    def _typed_invite(self, user: str, channel: Json, said: str) -> None:
+        """`/invite` as it was typed; what came of it is for this person alone."""
+        state = self._base.state
+        wanted = inviting.read(state, said)
+        if channel["is_im"]:
+            code, note = "not_in_direct", f"{inviting.NAME} can't be used in a direct conversation."
+        elif user not in channel["members"]:
+            code, note = "not_in_channel", "Join the channel first."
+        else:
+            members = [*channel["members"], SLACKBOT]
+            added = [one for one in wanted.members if one not in members]
+            there = [one for one in wanted.members if one in members]
+            for one in added:
+                self._add(channel, one, user)
+            note = inviting.told(state, added=added, there=there, unknown=wanted.unknown)
+            code = "" if wanted.members else "user_not_found"
+        self._parts.messages.slackbot(channel, user, note)
+        if code:
+            raise Refused(code, note)
 
     def _click(self, given: Json) -> Click:
         container = given.get("container")
@@ -334,11 +368,14 @@ class Client:
         if member != user and user not in channel["members"]:
             raise Refused("not_in_channel", "Join the channel first.")
         if member not in channel["members"]:
-            channel["members"].append(member)
-            self._base.state.save_channel(channel)
-            self._parts.events.joined(channel, member, user if member != user else None)
-            self._tell_channel(channel)
+            self._add(channel, member, user)
         return {"channel": self.channel_for(user, channel)}
+
+    def _add(self, channel: Json, member: str, by: str) -> None:
+        channel["members"].append(member)
+        self._base.state.save_channel(channel)
+        self._parts.events.joined(channel, member, by if member != by else None)
+        self._tell_channel(channel)
 
     def _tell_channel(self, channel: Json) -> None:
         for user in self._base.audience.users():
@@ -349,11 +386,14 @@ class Client:
     # What a request names
 
     def _user(self, given: Json) -> str:
+        """The person's id, by id or by handle, e.g. `ben`."""
         user = str(given.get("user") or "")
-        known = self._base.state.users.get(user)
+        users = self._base.state.users
+        handle = user.removeprefix("@").casefold()
+        known = users.get(user) or next((one for one in users.values() if one["name"] == handle), None)
         if known is None or known["is_bot"]:
             raise Refused("user_not_found", "There is no such person.")
-        return user
+        return str(known["id"])
 
     def _channel(self, given: Json, user: str, *, member: bool = False) -> Json:
         channel_id = str(given.get("channel") or "")

@@ -163,3 +163,29 @@ async def test_the_home_an_app_draws_at_once_is_shown(house: House, heard: list[
     await ana.sees("Welcome home")
     await ana.page.locator(".home").get_by_role("button", name="Go").click()
     await used(ana, heard, "h")
+
+
+async def test_an_invitation_is_offered_and_adds_an_app(opened: Stage, house: House) -> None:
+    ana = await house.enters(ANA)
+    await ana.goes_to("random")
+    composer = ana.page.get_by_role("textbox", name="Message #random", exact=True)
+    # Slower than the list of before takes to close.
+    await composer.press_sequentially("/inv", delay=100)
+    await expect(ana.page.get_by_role("option", name="/invite")).to_contain_text("Add people or apps")
+    await composer.press("Tab")
+    await composer.press_sequentially("@greeter ")
+    await composer.press("Enter")
+    await ana.sees("You added @greeter to this channel.")
+    await expect(ana.page.get_by_role("button", name="Add Greeter")).to_have_count(0)
+
+
+async def test_an_address_may_name_a_handle_and_one_that_names_nobody_asks_who_it_is(
+    opened: Stage, house: House
+) -> None:
+    acting = re.compile("^Acting as")
+    ben = await house.enters("ben")
+    await expect(ben.page.get_by_role("button", name=acting)).to_contain_text("Ben")
+    await ben.page.goto(f"{opened.workspace.url}/?user=bob")
+    await ben.sees("There is nobody called “bob” here")
+    await ben.page.get_by_role("link", name="Carla").click()
+    await expect(ben.page.get_by_role("button", name=acting)).to_contain_text("Carla")

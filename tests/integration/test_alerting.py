@@ -187,6 +187,18 @@ async def test_what_was_cleared_is_raised_again_only_when_asked_for_or_far_worse
     assert await adds_up(ports)
 
 
+async def test_a_second_click_of_the_one_who_acknowledged_says_and_changes_nothing(ports: Ports) -> None:
+    deployment = await start(ports)
+    trigger = await reported(ports, deployment)
+    state = await alerting.drill(ports, deployment.id, user=BEN, delivery="d")
+    [drill] = [one for one in state.aftermath.triggers.values() if one.source is Source.DRILL]
+    for seq in (trigger.seq, drill.seq):
+        first = await alerting.acknowledge(ports, deployment.id, seq, user=ANA, delivery=f"{seq}.1")
+        again = await alerting.acknowledge(ports, deployment.id, seq, user=ANA, delivery=f"{seq}.2")
+        assert again.seq == first.seq
+    assert (await kinds(ports, deployment)).count("trigger.acknowledged") == 2
+
+
 async def test_two_people_who_acknowledge_at_once_acknowledge_once(ports: Ports) -> None:
     deployment = await start(ports)
     trigger = await reported(ports, deployment)

@@ -173,10 +173,41 @@ async def test_a_slip_in_a_name_ends_no_other_deployment(stage: Stage, bot: Appl
     await stage.until(partial(_told, stage, BEN, root["ts"], said), what="that there is none of that name")
     await stage.ana.types("/deploy abort storefront-21 bad build")
     view = await form(stage)
-    assert "storefront v1.4.2" in str(view["blocks"])
+    assert view["blocks"][0]["text"]["text"] == (
+        "⚠️ There is no deployment called “storefront-21”. Did you mean storefront-1? "
+        "This form is about storefront-1: storefront v1.4.2 → production."
+    )
     assert view["blocks"][-1]["element"]["initial_value"] == "storefront-21 bad build"
     assert await bot.settle()
     assert await opened(stage, bot) == ["storefront v1.4.2 → production"]
+
+
+async def test_a_name_that_is_not_there_is_said_where_nothing_or_more_than_one_is_open(
+    stage: Stage, bot: Application
+) -> None:
+    await stage.ana.types("/deploy abort nosuch-9 because")
+    assert "There is no deployment called “nosuch-9” in this workspace." in await whispered(stage)
+    await stage.ana.types(START)
+    await stage.ana.types("/deploy start api v9 staging --checklist short")
+    assert await bot.settle()
+    await stage.ana.types("/deploy abort nosuch-9 because")
+    said = (await form(stage))["blocks"][0]["text"]["text"]
+    assert said == "⚠️ There is no deployment called “nosuch-9”. Choose the one you mean."
+    assert len(await opened(stage, bot)) == 2
+
+
+async def test_an_override_of_nothing_is_refused_before_a_form_asks_why(
+    stage: Stage, bot: Application
+) -> None:
+    await stage.ana.types(START)
+    assert await bot.settle()
+    for typed in ("/deploy override", "/deploy override storefront-1 the shop burns"):
+        await stage.ana.types(typed)
+        assert "Nothing is in the way, so there is nothing to override" in await whispered(stage)
+    await stage.ana.types("@deploybot override", thread_ts=(await stage.root())["ts"])
+    said = "Nothing is in the way"
+    await stage.until(partial(_told, stage, ANA, (await stage.root())["ts"], said), what="the same there")
+    assert await stage.views(ANA) == []
 
 
 async def test_the_buttons_of_the_card_open_forms_that_end_the_deployment(

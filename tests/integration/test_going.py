@@ -18,13 +18,16 @@ from bot.domain.errors import (
     AlreadyWaived,
     BehindGate,
     DeploybotError,
+    DeploymentClosed,
     FourEyes,
     GateClosed,
     GoGiven,
     GroupUnknown,
+    NoOverrideNeeded,
     NoSuchOverride,
     NotAssigned,
     NotPermitted,
+    OverrideUnderWay,
     SecondNameNeeded,
 )
 from bot.services import (
@@ -340,6 +343,23 @@ async def test_an_override_is_of_the_end_where_only_that_is_held_up(database: Da
     ports = make_ports(database, rules=Conduct(gates=(both,)))
     other = await start(ports, service="other")
     assert await going.held_up(ports, other) is Hold.GO
+
+
+async def test_an_override_is_checked_before_anybody_is_asked_why(database: Database) -> None:
+    ports = make_ports(database, rules=Conduct(gates=(GATE,)))
+    deployment = await start(ports)
+    await going.check_override(ports, deployment, Hold.GO)
+    free = make_ports(database)
+    with pytest.raises(NoOverrideNeeded, match="Nothing is in the way"):
+        await going.check_override(free, await start(free, service="other"), Hold.FINISH)
+    state = await going.request_override(
+        ports, deployment.id, Hold.GO, user=ANA, reason="outage", delivery="o1", **WHO
+    )
+    with pytest.raises(OverrideUnderWay):
+        await going.check_override(ports, state, Hold.GO)
+    await ending.abort(ports, deployment.id, user=ANA, reason="over", delivery="a")
+    with pytest.raises(DeploymentClosed):
+        await going.check_override(ports, await ports_state(ports, deployment.id), Hold.GO)
 
 
 async def test_a_group_slack_does_not_tell_lets_nobody_through(database: Database) -> None:

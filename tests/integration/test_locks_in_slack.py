@@ -236,6 +236,10 @@ async def test_a_lock_is_told_listed_and_lifted_and_the_locker_hears_of_it(
         ("lock", "Say which service"),
         ("lock storefront", "Why is storefront locked"),
         ("lock search", "Why is search locked"),
+        (
+            "lock search until yesterday Migration",
+            "“until yesterday” as a time to come, so nothing was locked",
+        ),
         ("unlock storefront", "storefront is not locked"),
         ("lock storefront Migration", "kept from Go as long as the lock holds"),
         ("queue up", "There is `queue`"),
@@ -243,6 +247,32 @@ async def test_a_lock_is_told_listed_and_lifted_and_the_locker_hears_of_it(
     ):
         await stage.ben.types(f"/deploy {words}")
         await told(stage, BEN, answer)
+
+
+async def test_a_lock_says_of_each_open_deployment_whether_it_is_kept_from_anything(
+    stage: Stage, bot: Application
+) -> None:
+    await stage.ana.types(START)
+    await stage.until(stage.root, what="the card")
+    await stage.ana.types(START.replace("production", "staging"))
+    await stage.until(lambda: _count(bot, stage, 2), what="both")
+    first, second = await opened(bot, stage)
+    await stage.ana.types(f"/deploy go {first.name}")
+
+    async def gone() -> bool:
+        return (await opened(bot, stage))[0].go is not None
+
+    await stage.until(gone, what="Go")
+    await stage.ben.types("/deploy lock storefront Migration")
+    said = (await told(stage, BEN, "*storefront in every environment* is locked"))["text"].splitlines()
+    assert said[-2:] == [
+        f"{first.name}: under way already: Go was given, so the lock keeps nobody from going on.",
+        f"{second.name}: under way already, and kept from Go as long as the lock holds.",
+    ]
+
+
+async def _count(bot: Application, stage: Stage, count: int) -> bool:
+    return len(await opened(bot, stage)) == count
 
 
 async def test_a_form_that_is_refused_says_so_in_it_and_offers_the_queue_beside(

@@ -54,7 +54,6 @@ async def test_others_find_it_neither_in_the_list_nor_by_name(bot: Application, 
     for command in ("status", "report", "abort", "check", "open"):
         more = " because of reasons" if command == "abort" else ""
         await stage.carla.types(f"/deploy {command} {deployment.name}{more}")
-    # Once it is not found, abort takes its words for a reason; and nothing of Carla's is here.
     await stage.until(lambda: whispered(stage, CARLA, f"no deployment called “{deployment.name}”"))
     told = "\n".join(await stage.carla.whispers())
     assert "secretshop v9" not in told
@@ -65,6 +64,35 @@ async def test_others_find_it_neither_in_the_list_nor_by_name(bot: Application, 
     await stage.until(lambda: whispered(stage, BEN, "secretshop"))
     await stage.ben.types(f"/deploy status {deployment.name}")
     await stage.until(lambda: whispered(stage, BEN, deployment.name))
+
+
+async def test_a_start_it_stands_in_the_way_of_names_it_to_those_who_may_see_it_alone(
+    bot: Application, stage: Stage
+) -> None:
+    deployment = await started(bot, stage)
+    again = "/deploy start secretshop v10 production"
+    await stage.carla.types(again)
+    said = await stage.until(lambda: whispered(stage, CARLA, "is already being deployed"))
+    assert said == (
+        "secretshop is already being deployed to production, in a private channel. "
+        f"Ask <@{ANA}>, who leads it, when it will be over."
+    )
+    [refused] = [m for m in await stage.carla.history() if m.get("ephemeral") and m["text"] == said]
+    await stage.carla.presses(refused, "Tell me when it is free")
+    await stage.until(lambda: whispered(stage, CARLA, "You are first in line"))
+    await stage.carla.types("/deploy start secretshop v10")
+    [view] = await stage.until(lambda: stage.views(CARLA))
+    answer = str(await stage.carla.submits(view, environment="production"))
+    assert "in a private channel. Ask ana, who leads it" in answer
+    told = answer + "\n".join(await stage.carla.whispers())
+    assert deployment.name not in told
+    assert "v9" not in told
+    assert "/archives/G0" not in told
+
+    await stage.ben.types(again)
+    said = await stage.until(lambda: whispered(stage, BEN, "is already being deployed"))
+    assert f"{deployment.name}, version v9, led by <@{ANA}>" in said
+    assert "/archives/G0" in said
 
 
 async def test_others_homes_do_not_show_it_before_and_after_its_end(bot: Application, stage: Stage) -> None:

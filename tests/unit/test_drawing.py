@@ -15,7 +15,7 @@ from bot.domain.care import Assignment, Care
 from bot.domain.check import Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.deployment import Deployment, Phase, Target, Tick
-from bot.domain.errors import ForeignClick
+from bot.domain.errors import ForeignClick, NoSuchDeployment
 from bot.domain.events import BOT
 from bot.domain.verification import Bound, Go, Purpose, Result, Run
 from bot.slack.blocks import card, evidence, modals, notices, rollback, section, words
@@ -268,6 +268,7 @@ def test_forms_fit_slacks_limits() -> None:
         modals.finish(everything_ticked(state)),
         modals.abort([state]),
         modals.abort(many, reason="r" * 5000),
+        modals.abort(many[:1], missed=NoSuchDeployment("&" * 5000, nearest="s" * 60)),
     ):
         assert check_view(view, surface="modal") == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from bot.domain.deployment import LIMITS, PreparedIn, Target
 from bot.domain.errors import (
     AlreadyDeploying,
+    DeployingInPrivate,
     ForeignClick,
     NotYourTurn,
     StartRefused,
@@ -18,6 +20,8 @@ from bot.domain.errors import (
 )
 from bot.domain.locks import Lock
 from bot.domain.queueing import Place, PlaceState
+from bot.domain.verification import Go
+from bot.domain.watching import Deployed
 from bot.slack.blocks import card, locks, notices, nudges, turns, words
 from bot.slack.ids import StartRef, number_of
 from bot.workspace.block_kit import check_message_blocks, check_view
@@ -47,6 +51,7 @@ HELD = AlreadyDeploying(
 )
 REFUSALS: tuple[tuple[StartRefused, list[str]], ...] = (
     (HELD, ["Tell me when it is free"]),
+    (DeployingInPrivate(HELD), ["Tell me when it is free"]),
     (
         TargetLocked(lock_id=1, what=LOCK.what, by=ANA, reason=REASON, until=NOON, unlock=SERVICE),
         ["Tell me when it is free", "Unlock…"],
@@ -128,3 +133,17 @@ def test_what_somebody_wanted_to_start_travels_in_a_button_and_forged_values_do_
     for value in (None, "", "-1", "1.0", "x"):
         with pytest.raises(ForeignClick):
             number_of(value)
+
+
+def test_a_lock_says_that_what_is_live_is_kept_from_nothing_and_names_a_few() -> None:
+    deployment = deployment_of(make_checklist())
+    live = replace(deployment.aftermath, deployed=Deployed(by=ANA, at=NOON, seq=2))
+    gone = replace(deployment, go=Go(by=ANA, at=NOON, seq=2), aftermath=live)
+    name = deployment.name
+    assert locks.under_way([]) == []
+    assert locks.under_way([gone, deployment, replace(deployment, aftermath=live), gone]) == [
+        f"{name} and {name}: under way already: Go was given, so the lock keeps nobody from going on.",
+        f"{name}: under way already, and kept from Go as long as the lock holds.",
+        f"{name}: live already, so the lock keeps nobody from going on.",
+    ]
+    assert f"{name} and 3 more: under way" in locks.under_way([deployment] * 8)[0]

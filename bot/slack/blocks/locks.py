@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from bot.domain.errors import AlreadyDeploying, NotYourTurn, StartRefused, TargetFrozen, TargetLocked
+from bot.domain.deployment import Deployment
+from bot.domain.errors import (
+    AlreadyDeploying,
+    DeployingInPrivate,
+    NotYourTurn,
+    StartRefused,
+    TargetFrozen,
+    TargetLocked,
+)
 from bot.domain.locks import Lock
 from bot.domain.queueing import Place, PlaceState
 from bot.slack.blocks import words
@@ -16,6 +24,8 @@ from bot.templates import escape
 
 #: Locks and lines shown in one answer, and people in one line.
 SHOWN = 20
+#: Deployments named in one sentence.
+NAMED = 5
 #: Longest reason shown in a list; the refusal of a start shows all of it.
 REASON = 200
 
@@ -33,6 +43,26 @@ def lock_lines(locks: Sequence[Lock]) -> list[str]:
         for lock in locks[:SHOWN]
     ]
     return [*lines, *([f"… and {len(locks) - SHOWN} more."] if len(locks) > SHOWN else [])]
+
+
+def under_way(covered: Sequence[Deployment]) -> list[str]:
+    """What a new lock means for the open deployments it covers; a line for each meaning."""
+    meanings: dict[str, list[str]] = {}
+    for one in covered:
+        meanings.setdefault(_means(one), []).append(one.name)
+    lines = []
+    for meaning, names in meanings.items():
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        lines.append(f"{escape(' and '.join(names[:NAMED]))}{more}: {meaning}")
+    return lines
+
+
+def _means(covered: Deployment) -> str:
+    if covered.go is not None:
+        return "under way already: Go was given, so the lock keeps nobody from going on."
+    if covered.aftermath.deployed is not None or covered.aftermath.rollback is not None:
+        return "live already, so the lock keeps nobody from going on."
+    return "under way already, and kept from Go as long as the lock holds."
 
 
 def queue_lines(places: Sequence[Place]) -> list[str]:
@@ -60,7 +90,7 @@ def _waits(place: Place) -> str:
 def sentence(refused: StartRefused, *, person: Callable[[str], str], time: Callable[[datetime], str]) -> str:
     """What a refusal says, with people and times as they are shown there; everything else is escaped."""
     match refused:
-        case AlreadyDeploying(lead=lead):
+        case AlreadyDeploying(lead=lead) | DeployingInPrivate(lead=lead):
             return escape(refused.told(led_by="\0")).replace("\0", person(lead))
         case TargetLocked(by=by, until=until):
             said = escape(refused.told(by="\0", until="\1")).replace("\0", person(by))

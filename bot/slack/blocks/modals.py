@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.domain.deployment import LIMITS, REASON, Deployment
+from bot.domain.errors import NoSuchDeployment
 from bot.slack.blocks import words
 from bot.slack.blocks.words import Block
 from bot.slack.ids import Field, View
@@ -114,9 +115,16 @@ def finish(deployment: Deployment) -> Block:
     )
 
 
-def abort(deployments: Sequence[Deployment], *, reason: str = "") -> Block:
-    """Asks why a deployment is aborted, and which where there are several."""
+def abort(
+    deployments: Sequence[Deployment], *, reason: str = "", missed: NoSuchDeployment | None = None
+) -> Block:
+    """Asks why a deployment is aborted, and which where there are several.
+
+    `missed`: what was typed begins like the name of another, which is not there.
+    """
     blocks: list[Block] = []
+    if missed is not None:
+        blocks.append(words.section(f"⚠️ {escape(_missed(missed, deployments))}"))
     told: dict[str, Any] = {}
     if len(deployments) == 1:
         only = deployments[0]
@@ -132,6 +140,14 @@ def abort(deployments: Sequence[Deployment], *, reason: str = "") -> Block:
         blocks.append(input_block(Field.DEPLOYMENT, "Which deployment?", select))
     blocks.append(words_input(Field.REASON, "Why?", "e.g. checkout fails for guests", given=reason))
     return form(View.ABORT, title="Abort the deployment?", submit="Abort", blocks=blocks, told=told)
+
+
+def _missed(missed: NoSuchDeployment, deployments: Sequence[Deployment]) -> str:
+    hint = f" Did you mean {missed.nearest}?" if missed.nearest else ""
+    about = "Choose the one you mean."
+    if len(deployments) == 1:
+        about = f"This form is about {deployments[0].name}: {deployments[0].target}."
+    return f"There is no deployment called “{shorten(missed.name, 60)}”.{hint} {about}"
 
 
 def choices(deployments: Sequence[Deployment]) -> list[Block]:

@@ -288,12 +288,24 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("visibilitychange", markShown);
 
+/** Whoever the address names is not here: say so, and let one be chosen instead of being somebody else unnoticed. */
+async function askWho(asked) {
+  const { people = [] } = await get("/client/people");
+  const as = (one) => { const there = new URL(location.href); there.searchParams.set("user", one.name); return there.href; };
+  document.getElementById("app").replaceChildren(h("main", { class: "welcome" },
+    h("h1", {}, asked ? `There is nobody called “${asked}” here` : "Who are you?"),
+    h("p", {}, "Act as:"),
+    h("ul", {}, people.map((one) => h("li", {}, h("a", { href: as(one) }, one.real_name || nameOf(one)), h("span", { class: "dim" }, ` @${one.name}`))))));
+}
+
 async function start() {
   const query = new URLSearchParams(location.search);
   const archive = /^\/archives\/([^/]+)(?:\/p(\d+)(\d{6}))?$/.exec(location.pathname);
   const saved = sessionStorage.getItem("workspace-user");
-  let answer = await boot(query.get("user") ?? saved ?? "UANA0000001");
-  if (!answer.ok) answer = await boot("UANA0000001");
+  const asked = query.get("user");
+  let answer = await boot(asked ?? saved ?? "UANA0000001");
+  if (!answer.ok && !asked) answer = await boot("UANA0000001");
+  if (answer.error === "user_not_found") { await askWho(asked); return; }
   if (!answer.ok) { document.getElementById("app").textContent = answer.message ?? "The workspace does not answer."; return; }
   sessionStorage.setItem("workspace-user", store.me.id);
   build();

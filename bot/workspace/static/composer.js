@@ -65,7 +65,7 @@ export class Composer {
     const word = /(?:^|\s)([@#:][\p{L}\p{N}_+-]*)$/u.exec(before)?.[1] ?? "";
     this.entries = [];
     if (/^\/\S*$/.test(before)) {
-      for (const app of store.apps) for (const command of app.commands) if (command.command.startsWith(before)) this.entries.push({ label: command.command, hint: command.usage_hint, about: command.description, insert: `${command.command} `, from: 0 });
+      for (const command of [...store.commands, ...store.apps.flatMap((app) => app.commands)]) if (command.command.startsWith(before)) this.entries.push({ label: command.command, hint: command.usage_hint, about: command.description, insert: `${command.command} `, from: 0 });
     } else if (word.length >= 1) {
       const query = word.slice(1).toLowerCase();
       const from = before.length - word.length;

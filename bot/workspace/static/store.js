@@ -2,7 +2,7 @@
 import { get } from "./api.js";
 
 export const store = {
-  me: null, team: null, users: new Map(), channels: new Map(), usergroups: new Map(), apps: [],
+  me: null, team: null, users: new Map(), channels: new Map(), usergroups: new Map(), apps: [], commands: [],
   channel: null, thread: null, view: "channel", homeOf: null, homeView: null,
   messages: new Map(), ephemerals: new Map(), problems: new Map(),
   offset: 0, canForward: false, frozen: false, newSince: new Map(),
@@ -55,6 +55,7 @@ export async function boot(asUser) {
   store.channels = new Map(answer.channels.map((one) => [one.id, one]));
   store.usergroups = new Map(answer.usergroups.map((one) => [one.id, one]));
   store.apps = answer.apps;
+  store.commands = answer.commands;
   setClock(answer.now);
   store.canForward = answer.can_forward;
   store.messages.clear();

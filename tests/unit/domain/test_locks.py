@@ -14,6 +14,7 @@ from bot.domain.errors import (
     InvalidName,
     LockReasonMissing,
     LockServiceMissing,
+    LockTimeUnusable,
     ReasonTooLong,
     WhenOutOfRange,
 )
@@ -72,6 +73,61 @@ def test_service_environment_time_and_reason_are_told_apart(
 def test_what_cannot_be_a_lock_is_refused_in_words(typed: str, error: type[DeploybotError]) -> None:
     with pytest.raises(error):
         read(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "named"),
+    [
+        ("storefront until yesterday x", "until yesterday"),
+        ("a b c d e for -2h", "for -2h"),
+        ("storefront for -2h migration", "for -2h"),
+        ("storefront green for −2h migration", "for −2h"),
+        ("storefront production until Monday migration", "until Monday"),
+        ("storefront Closed until Monday 9:00", "until Monday 9:00"),
+        ("storefront until 25:00 migration", "until 25:00"),
+        ("storefront until 2026-03-01 migration", "until 2026-03-01"),
+        ("storefront for 2 migration", "for 2"),
+        ("storefront for 2 weeks migration", "for 2"),
+        ("storefront green for 2 weeks migration", "for 2"),
+        ("storefront Migration for 2 weeks", "for 2 weeks"),
+        ("storefront for two hours migration", "for two hours"),
+        ("storefront for half an hour migration", "for half an hour"),
+        ("storefront until the end of the week migration", "until the end of the week"),
+        ("storefront until noon: migration", "until noon"),
+        ("storefront for tomorrow", "for tomorrow"),
+    ],
+)
+def test_a_time_that_cannot_be_read_is_refused_instead_of_locking_for_ever(typed: str, named: str) -> None:
+    with pytest.raises(LockTimeUnusable, match=r"Write for 2h, .* until tomorrow 9:00") as refused:
+        read(typed)
+    assert f"“{named}”" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "for the migration",
+        "until Ben is back",
+        "until v2 is out",
+        "for INC-4711",
+        "for today's release",
+        "for the second try",
+        "for one customer",
+        "Broken for 3 customers",
+        "Waiting for the sunday paper",
+        "for ever",
+    ],
+)
+def test_for_and_until_can_begin_a_reason(reason: str) -> None:
+    assert read(f"storefront {reason}") == LockWish(
+        service="storefront", environment="", until=None, reason=reason
+    )
+
+
+@pytest.mark.parametrize("reason", ["for 3 customers", "Closed until Monday"])
+def test_quotes_say_that_it_is_a_reason(reason: str) -> None:
+    for typed in (f'storefront "{reason}"', f"storefront production “{reason}”"):
+        assert (read(typed).reason, read(typed).until) == (reason, None)
 
 
 @given(st.text(max_size=120))
