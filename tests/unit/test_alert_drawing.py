@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import isnan
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ from bot.slack.blocks import alert, alert_forms, card, notices, rollback, runboo
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.blocks.words import Drawing
 from bot.slack.ids import TriggerRef
-from bot.slack.series import alt_text, series
+from bot.slack.series import alt_text, merged, series
 from bot.workspace.block_kit import check_message_blocks, check_view
 from tests.makers import ANA, BEN, NOON, make_checklist
 from tests.unit.test_drawing import assert_fits, deployment_of
@@ -334,6 +335,47 @@ def test_the_chart_in_words_has_its_band_its_change_and_its_alert() -> None:
     assert "usually between 0.18 and 0.229" in said
     assert "From 4 min after the deploy it is around 3.1, at most 3.4." in said
     assert "The alert was raised 7 min after the deploy." in said
+
+
+def minute(at: float, value: float | None, count: int | None = 400) -> Measured:
+    """A sample so many minutes after the deploy."""
+    return Measured(at=GO + timedelta(minutes=at), value=value, count=count)
+
+
+def test_what_is_as_before_again_is_not_drawn_as_worse() -> None:
+    before = [minute(at - 10, 0.2 + at % 3 * 0.01) for at in range(10)]
+    later = [minute(4, 3.0), minute(5, 3.2), minute(6, 0.3), minute(7, 3.1), minute(8, 0.3), minute(9, 0.2)]
+    shown = series([*before, *later], FINDING, deployed=GO, alert=NOON)
+    assert shown is not None and shown.band is not None
+    assert shown.band[1] < 0.3, "a little above what was usual, but not by as much as matters"
+    assert [value for _, value in shown.worse] == [3.0, 3.2, 3.1]
+    assert "it is around 3.1, at most 3.2" in alt_text(shown)
+    drawn = {line.get_gid(): line for line in chart.make_figure(shown).axes[0].lines}
+    painted = zip(drawn["worse"].get_xdata(), drawn["worse"].get_ydata(), strict=True)
+    assert [at for at, value in painted if not isnan(value)] == [4, 5, 7]
+
+
+def test_a_rise_that_a_checklist_cares_for_is_worse_however_small() -> None:
+    small = replace(FINDING, before=0.01, after=0.06)
+    taken = [*(minute(at, 0.01) for at in range(-10, 0)), *(minute(at, 0.06) for at in range(4, 7))]
+    shown = series(taken, small, deployed=GO, alert=NOON)
+    assert shown is not None and len(shown.worse) == 3
+
+
+def test_quick_looks_are_drawn_among_the_samples_taken_in_turn() -> None:
+    regular = [*(minute(at, 0.2) for at in range(-10, 6)), minute(6, None)]
+    quick = [
+        *(minute(at / 4, at % 4 * 5.0, count=4) for at in range(-40, 1)),
+        minute(5, 9.0),
+        minute(5.5, 4.0),
+    ]
+    line = merged(regular, quick, deployed=GO)
+    assert line == [*regular[:-1], minute(5.5, 4.0), regular[-1]], "of one instant the one with more counts"
+    shown = series(line, FINDING, deployed=GO, alert=NOON)
+    assert shown is not None and shown.band == pytest.approx((0.2, 0.2)), "from before the deploy"
+    alone = [minute(-2, None), minute(1, 0.3)]
+    assert merged(alone, quick, deployed=GO)[:3] == quick[:3], "without others they tell what was usual"
+    assert merged(alone, quick[-1:], deployed=None) == [*alone, quick[-1]]
 
 
 def test_samples_without_data_are_no_zeros_and_too_few_make_no_chart() -> None:
