@@ -14,13 +14,15 @@ import pytest
 from PIL import Image
 
 from bot.domain import drilling
-from bot.domain.deployment import Deployment, Phase, extend
+from bot.domain.checklist import RUNBOOK
+from bot.domain.deployment import Deployment, Phase, Tick, extend
 from bot.domain.events import BOT, Fact
 from bot.domain.signals import Measured
 from bot.domain.triggering import TriggerFinding
-from bot.domain.watching import Source
+from bot.domain.watching import VERIFIED, Source
 from bot.slack import canvas, chart
-from bot.slack.blocks import alert, alert_forms, card, notices, rollback, runbook
+from bot.slack.alert_listeners import told_of_watch
+from bot.slack.blocks import alert, alert_forms, card, notices, rollback, runbook, words
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.blocks.words import Drawing
 from bot.slack.ids import TriggerRef
@@ -115,6 +117,34 @@ def test_an_alert_says_what_got_worse_since_when_and_what_speaks_for_and_against
     ):
         assert part in made.text
     assert labels(made) == ["Start rollback", "Acknowledge", "Not this deploy", "Snooze"]
+
+
+def test_instants_on_the_screen_are_in_each_readers_own_zone() -> None:
+    began = words.slack_time(GO + timedelta(minutes=4))
+    assert began.startswith("<!date^")
+    state = raised()
+    state = replace(state, aftermath=replace(state.aftermath, deployed=None))
+    made = drawn(state)
+    assert f"3 of 3 samples, from {began}*" in str(made.blocks)
+    assert "from 11:57 UTC" in made.text
+    until = fact("watch.begun", until=NOON.isoformat(), labels={})
+    assert told_of_watch(raised(until)) == f"storefront-123456 is watched until {words.slack_time(NOON)}."
+    steps = [
+        fact("rollback.started", actor=BEN, why="Checkout fails", trigger="errors"),
+        fact("item.ticked", actor=BEN, item=f"{RUNBOOK}/restore", position=0),
+        fact("item.ticked", actor=BEN, item=VERIFIED, position=1),
+    ]
+    over = raised(*steps)
+    count = len(over.checklist.items)
+    over = replace(over, ticks={count + at: Tick(by=BEN, at=NOON, seq=4) for at in range(2)})
+    [post, *_] = MessageLayout().runbook(over)
+    for told in (
+        notices.draw(over, "rolled_back", {"by": BEN}, names=NAMES),
+        runbook.draw(over, post.content, post_id=1, revision=1, names=NAMES),
+    ):
+        assert f"alert {words.slack_time(NOON)}" in str(told.blocks)
+        assert "alert 13:00 CET" in told.text
+        assert "<!date" not in told.text
 
 
 def test_buttons_that_make_no_sense_any_more_are_gone() -> None:
