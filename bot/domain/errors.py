@@ -129,6 +129,13 @@ class NothingCalled(DeploybotError):
         super().__init__(f"No section, group or item is called “{words[:60]}”.{hint}")
 
 
+class ItemMissing(DeploybotError):
+    """A command about an item that names none."""
+
+    def __init__(self, usage: str) -> None:
+        super().__init__(f"Say which item you mean, by its words: `{usage}`.")
+
+
 class NoRun(DeploybotError):
     """A run that is over already."""
 

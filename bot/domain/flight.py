@@ -39,7 +39,9 @@ def record(
         lane = _lane(fact)
         made_up = lane in (LaneKind.ALERTS, LaneKind.ANSWERS) and key not in titles
         if lane is not None and not made_up:
-            marks.append((lane, Mark(at=fact.at, text=_words(fact, boxes, titles))))
+            # The same alert, called out once more: it is counted where it was raised.
+            again = fact.kind == "trigger.worsened"
+            marks.append((lane, Mark(at=fact.at, text=_words(fact, boxes, titles), count=int(not again))))
     return recorded(
         title=str(state.target),
         timezone=state.timezone,
@@ -74,7 +76,8 @@ def _words(fact: Fact, boxes: Sequence[str], titles: Mapping[str, str]) -> str:
     position = fact.data.get("position")
     if isinstance(position, int) and 0 <= position < len(boxes):
         return boxes[position]
-    return titles.get(str(fact.data.get("key", "")), fact.kind)
+    title = titles.get(str(fact.data.get("key", "")), fact.kind)
+    return f"{title}, twice as bad" if fact.kind == "trigger.worsened" else title
 
 
 def _moments(state: Deployment, live_at: datetime | None) -> list[Moment]:

@@ -54,6 +54,7 @@ class Mark:
 
     at: datetime
     text: str
+    #: 0 for what only goes on with something that is counted already.
     count: int = 1
 
 
@@ -203,6 +204,26 @@ def usual(values: Sequence[float]) -> tuple[float, float] | None:
         return None
     tenths = quantiles(values, n=10, method="inclusive")
     return tenths[0], tenths[-1]
+
+
+def on_lines(spans: Sequence[tuple[float, float]], lines: int = 2) -> list[int | None]:
+    """On which line each of these spans (start, end) goes so that none lies on another, in their order.
+
+    None where there is no room: what is said there is in the table as well.
+    """
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(lines)]
+    found: list[int | None] = []
+    for start, end in spans:
+        free = (
+            number
+            for number, line in enumerate(taken)
+            if all(end <= other_start or start >= other_end for other_start, other_end in line)
+        )
+        line = next(free, None)
+        if line is not None:
+            taken[line].append((start, end))
+        found.append(line)
+    return found
 
 
 def merged(marks: Iterable[Mark], *, start: datetime, end: datetime) -> tuple[Mark, ...]:

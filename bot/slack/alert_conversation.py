@@ -35,7 +35,7 @@ class AlertConversation:
                 after = await alerting.watch_longer(
                     self._ports, state.id, user=asked.user, delivery=asked.delivery
                 )
-                return Answer(text=escape(told_of_watch(after)))
+                return Answer(text=told_of_watch(after))
             case commands.Drill(name=name):
                 state = await self._meaning.one(asked, "drill", name)
                 if isinstance(state, Answer):

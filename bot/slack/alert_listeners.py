@@ -15,7 +15,7 @@ from bot.domain.errors import ForeignClick, RollbackUnderWay
 from bot.services import alerting, finding, permitting, rolling_back
 from bot.services.ports import Ports
 from bot.slack.answering import Answerer, Payload, delivery_of, team_of, values_of
-from bot.slack.blocks import alert_forms, modals
+from bot.slack.blocks import alert_forms, modals, words
 from bot.slack.conversation import SILENCE, Answer
 from bot.slack.ids import Action, Field, TriggerRef, View
 from bot.slack.mrkdwn import plain
@@ -183,11 +183,11 @@ def told_of_raising(raised: alerting.Raised) -> Answer:
 
 
 def told_of_watch(state: Deployment) -> str:
-    """That the watch goes on, and until when."""
+    """That the watch goes on, and until when, in mrkdwn."""
     watch = state.aftermath.watch
     if watch is None or watch.until is None:
         return ""
-    return f"{state.name} is watched until {watch.until:%H:%M} UTC."
+    return f"{escape(state.name)} is watched until {words.slack_time(watch.until)}."
 
 
 def _chosen(state: Deployment, value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
 from bot.slack.canvas import BAD, BAND, GROUND, INK, LARGE, LINE, QUIET, SMALL, blank, png
@@ -31,11 +32,12 @@ def _draw_series(axes: Any, shown: Series) -> None:
         axes.axhspan(low, high, color=BAND, alpha=0.35, lw=0, label="usual before the deploy", gid="band")
     times, values = zip(*shown.points, strict=True)
     axes.plot(times, values, color=LINE, lw=2.6, marker="o", ms=4, label=shown.label, gid="values")
-    if shown.since is not None:
-        bad = [(at, value) for at, value in shown.points if at >= shown.since]
-        if bad:
-            at, value = zip(*bad, strict=True)
-            axes.plot(at, value, color=BAD, lw=3.2, marker="s", ms=8, label="worse", gid="worse", zorder=3)
+    if shown.worse:
+        # The line breaks where values are as before again.
+        worse, first, last = set(shown.worse), shown.worse[0][0], shown.worse[-1][0]
+        bad = [(at, v if (at, v) in worse else nan) for at, v in shown.points if first <= at <= last]
+        at, value = zip(*bad, strict=True)
+        axes.plot(at, value, color=BAD, lw=3.2, marker="s", ms=8, label="worse", gid="worse", zorder=3)
 
 
 def _draw_marks(axes: Any, shown: Series) -> None:

@@ -23,11 +23,12 @@ from bot.domain.signals import Measured
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source, Trigger
 from bot.services import reporting
+from bot.services.judging import FAST
 from bot.services.ports import Clock
 from bot.slack import canvas, chart, recorder_chart
 from bot.slack.blocks.alert import Chart
 from bot.slack.gateway import SlackFailure
-from bot.slack.series import alt_text, series
+from bot.slack.series import alt_text, merged, series
 from bot.slack.teams import Teams
 from bot.storage import posts, samples
 from bot.storage.database import Database
@@ -177,7 +178,7 @@ class Charts:
             return None
         return _Picture(
             data=await asyncio.to_thread(chart.draw, shown),
-            name=f"{state.name}-{finding.signal}.png",
+            name=f"{state.name}-{finding.signal.removesuffix(FAST)}.png",
             title=f"{state.name}: {shown.label}",
             alt=alt_text(shown),
         )
@@ -190,8 +191,12 @@ class Charts:
         if not finding.signal:
             return None, ()
         deployed = state.aftermath.deployed
-        found = await samples.of(tx, state.id, finding.signal)
-        return deployed.at if deployed is not None else None, found.get(finding.signal, ())
+        at = deployed.at if deployed is not None else None
+        # Whichever of the two raised it, one alone shows only part of what was measured.
+        name = finding.signal.removesuffix(FAST)
+        regular = (await samples.of(tx, state.id, name)).get(name, ())
+        quick = (await samples.of(tx, state.id, name + FAST)).get(name + FAST, ())
+        return at, merged(regular, quick, deployed=at)
 
     async def _redraw(self, post: Post) -> None:
         async with self._database.write() as tx:

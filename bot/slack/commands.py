@@ -466,17 +466,17 @@ _ADDRESS = re.compile(r"<?(https?://[^\s<>|]+)(?:\|[^>]*)?>?")
 def _about_item(what: str, text: str, rest: str) -> Command:
     match what:
         case "waive":
-            item, because, reason = _cut(rest, r"\s+because\s+")
-            return Waive(words=item, reason=reason) if because else Waive(words=rest)
+            item, because, reason = _cut(rest, r"(?:^|\s+)because\s+")
+            return Waive(words=item, reason=reason) if because else Waive(words=_named(rest))
         case "unwaive":
-            return Unwaive(words=rest)
+            return Unwaive(words=_named(rest))
         case "assign" | "unassign":
             found = _WHOM.search(text)
             said = typed(_WHOM.sub("", text)).partition(" ")[2].strip()
-            said = re.sub(r"\s+to$", "", said)
+            said = _named(re.sub(r"(?:^|\s+)to$", "", said))
             to = (found[1] or found[2]) if found else ""
             return Assign(words=said, to=to) if what == "assign" else Unassign(words=said, to=to)
-    item, _, note = _cut(rest, r":\s+|\s+[–—-]\s+")
+    item, _, note = _cut(rest, r":[*`]?(?:\s+|$)|\s+[–—-]\s+")
     link = _ADDRESS.search(text)  # as Slack escaped it: a link's words may be all that is left in the note
     return NoteItem(words=item, text=note, link=html.unescape(link[1]) if link else "")
 
@@ -487,7 +487,12 @@ def _cut(text: str, at: str) -> tuple[str, str, str]:
     before, between, after = (
         (text, "", "") if found is None else (text[: found.start()], found[0], text[found.end() :])
     )
-    return before.strip().strip("\"'“”„«»"), between, after.strip()
+    return _named(before).strip("\"'“”„«»"), between, after.strip()
+
+
+def _named(text: str) -> str:
+    """An item's name without the colon people end it with."""
+    return text.strip().removesuffix(":").rstrip()
 
 
 def _watch(rest: str) -> Command:

@@ -23,8 +23,10 @@ def shown(figures: Figures) -> Shown:
     """The chart of these figures, as values."""
     where = f"{figures.service or 'all services'}, {figures.environment or 'all environments'}"
     most = max(week.deployments for week in figures.weeks)
+    weeks = "week" if len(figures.weeks) == 1 else "weeks"
+    times = "deployment" if figures.deployments == 1 else "deployments"
     alt = (
-        f"Bar chart of {len(figures.weeks)} weeks: {figures.deployments} deployments, {figures.failed} of "
+        f"Bar chart of {len(figures.weeks)} {weeks}: {figures.deployments} {times}, {figures.failed} of "
         f"them failed, at most {most} in a week."
     )
     return Shown(title=f"Deployments a week, {where}", weeks=figures.weeks, alt=alt)

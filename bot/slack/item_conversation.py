@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.domain.deployment import Deployment
-from bot.domain.errors import AssigneeUnusable, SeveralItems
+from bot.domain.errors import AssigneeUnusable, ItemMissing, SeveralItems
 from bot.services import tending
 from bot.services.ports import Ports
 from bot.slack import commands
@@ -14,6 +14,15 @@ from bot.slack.ids import Action
 from bot.slack.item_listeners import open_items
 from bot.slack.mrkdwn import plain
 from bot.templates import escape
+
+#: How each command goes on.
+_USAGE = {
+    "waive": "ITEM because REASON",
+    "unwaive": "ITEM",
+    "assign": "ITEM @somebody",
+    "unassign": "ITEM @somebody",
+    "note": "ITEM: WORDS",
+}
 
 
 class ItemConversation:
@@ -34,30 +43,30 @@ class ItemConversation:
                 state, rest = await self._meaning.first_word(asked, "waive", said)
                 if isinstance(state, Answer):
                     return state
-                position = self._item(state, rest)
+                position = self._item(asked, "waive", state, rest)
                 await tending.waive(self._ports, state.id, position, reason=reason, **who)
                 return _done(state, position, "does not apply; it counts as done")
             case commands.Unwaive(words=said):
                 state, rest = await self._meaning.first_word(asked, "unwaive", said)
                 if isinstance(state, Answer):
                     return state
-                position = self._item(state, rest)
+                position = self._item(asked, "unwaive", state, rest)
                 await tending.unwaive(self._ports, state.id, position, **who)
                 return _done(state, position, "applies after all")
             case commands.Assign(words=said, to=to):
                 state, rest = await self._meaning.first_word(asked, "assign", said)
                 if isinstance(state, Answer):
                     return state
+                positions = self._called(asked, "assign", state, rest)
                 if not to:
                     raise AssigneeUnusable
-                positions = tending.called(state, rest)
                 await tending.assign(self._ports, state.id, positions, to=to, **who)
                 return Answer(text=f"{_of(state, positions)} given to them; the thread says so.")
             case commands.Unassign(words=said, to=to):
                 state, rest = await self._meaning.first_word(asked, "unassign", said)
                 if isinstance(state, Answer):
                     return state
-                position = self._item(state, rest)
+                position = self._item(asked, "unassign", state, rest)
                 await tending.unassign(
                     self._ports, state.id, position, to=to, user=asked.user, delivery=asked.delivery
                 )
@@ -66,7 +75,7 @@ class ItemConversation:
                 state, rest = await self._meaning.first_word(asked, "note", said)
                 if isinstance(state, Answer):
                     return state
-                position = self._item(state, rest)
+                position = self._item(asked, "note", state, rest)
                 await tending.note(self._ports, state.id, position, text=text, link=link, **who)
                 return _done(state, position, "has your note")
         return None
@@ -87,8 +96,13 @@ class ItemConversation:
         }
         return Answer(text=text, blocks=[{**words.section(text), "accessory": button}])
 
-    def _item(self, state: Deployment, said: str) -> int:
-        positions = tending.called(state, said)
+    def _called(self, asked: Asked, command: str, state: Deployment, said: str) -> tuple[int, ...]:
+        if not said:
+            raise ItemMissing(f"{asked.prefix} {command} {_USAGE[command]}")
+        return tending.called(state, said)
+
+    def _item(self, asked: Asked, command: str, state: Deployment, said: str) -> int:
+        positions = self._called(asked, command, state, said)
         if len(positions) != 1:
             raise SeveralItems(said, tuple(plain(state.boxes[at].text) for at in positions))
         return positions[0]

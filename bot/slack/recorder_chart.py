@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from bot.domain.recorder import Curve, Lane, LaneKind, Recorder
+from bot.domain.recorder import Curve, Lane, LaneKind, Recorder, on_lines
 from bot.slack.canvas import BAD, BAND, GROUND, INK, LINE, QUIET, SMALL, blank, png
 
 #: Heights in pixels: the curve, a lane, what stands around them.
@@ -110,19 +110,20 @@ def _draw_lane(axes: Any, shown: Recorder, lane: Lane, level: int) -> None:
 
 def _name_moments(axes: Any, shown: Recorder) -> None:
     """Their names above the picture, on two lines where they would lie on each other."""
-    ends = [-1.0, -1.0]
+    spans = []
     for moment in shown.moments:
+        at, width = _number(shown, moment.at), 0.021 * len(moment.name) + 0.01
+        spans.append((at - width, at) if at > 1 - width else (at, at + width))
+    for moment, (left, _), line in zip(shown.moments, spans, on_lines(spans), strict=True):
+        if line is None:
+            continue
         at = _number(shown, moment.at)
-        width = 0.021 * len(moment.name) + 0.01
-        late = at > 1 - width
-        left = at - width if late else at
-        row = 0 if left >= ends[0] else 1
-        ends[row] = left + width
+        late = left < at
         axes.annotate(
             moment.name,
             (at, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(-4 if late else 4, 4 if row == 0 else -SMALL),
+            xytext=(-4 if late else 4, 4 if line == 0 else -SMALL),
             textcoords="offset points",
             color=INK,
             fontsize=SMALL - 2,

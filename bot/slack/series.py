@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median, quantiles
 
-from bot.domain.monitoring import Measure
+from bot.domain.monitoring import Measure, Sample
 from bot.domain.signals import Measured
 from bot.domain.triggering import TriggerFinding
+from bot.watch.baseline import summed_up
 
 #: Fewest values a chart is worth drawing for, and fewest before the deploy that make a band.
 FEWEST, FEWEST_BEFORE = 3, 4
@@ -33,6 +34,8 @@ class Series:
     alert: float
     #: False where no deploy is known: then times count from the alert.
     deployed: bool = True
+    #: What a value must be above to differ from before by as much as matters; None where that is unknown.
+    matters: float | None = None
 
     @property
     def title(self) -> str:
@@ -53,6 +56,32 @@ class Series:
             return None
         tenths = quantiles(before, n=10, method="inclusive")
         return tenths[0], tenths[-1]
+
+    @property
+    def worse(self) -> tuple[tuple[float, float], ...]:
+        """The points since it got worse, without those that are as before again."""
+        if self.since is None:
+            return ()
+        lines = [line for line in (self.matters, self.band[1] if self.band else None) if line is not None]
+        return tuple(
+            (at, value)
+            for at, value in self.points
+            if at >= self.since and all(value > line for line in lines)
+        )
+
+
+def merged(
+    regular: Sequence[Measured], quick: Sequence[Measured], *, deployed: datetime | None
+) -> list[Measured]:
+    """The samples taken in turn and the quick looks, as one line over time.
+
+    Before the deploy only those taken in turn, where there are any: the shorter windows of quick looks
+    scatter more, and would make what was usual wider than what the values after it are held against.
+    """
+    if deployed is not None and any(one.at <= deployed and one.value is not None for one in regular):
+        quick = [one for one in quick if one.at > deployed]
+    known = {one.at: one for one in (*quick, *regular)}
+    return [known[at] for at in sorted(known)]
 
 
 def series(
@@ -78,7 +107,27 @@ def series(
         since=minutes(finding.began_at) if finding.began_at is not None else None,
         alert=minutes(alert),
         deployed=deployed is not None,
+        matters=_matters(samples, finding, deployed) if deployed is not None else None,
     )
+
+
+def _matters(samples: Sequence[Measured], finding: TriggerFinding, deployed: datetime) -> float | None:
+    """From where on a value is worse enough to matter.
+
+    Never above the middle of what the alert says it rose from and to: a checklist may care for less than is
+    usual.
+    """
+    before = [
+        Sample(at=(one.at - deployed).total_seconds(), value=one.value, count=one.count)
+        for one in samples
+        if one.at <= deployed
+    ]
+    measure = Measure(finding.measure) if finding.measure in list(Measure) else Measure.OTHER
+    baseline = summed_up(measure, before, min_change=None)
+    lines = [baseline.matters] if baseline is not None else []
+    if finding.before is not None and finding.after is not None:
+        lines.append((finding.before + finding.after) / 2)
+    return min(lines, default=None)
 
 
 def alt_text(shown: Series) -> str:
@@ -90,7 +139,7 @@ def alt_text(shown: Series) -> str:
         low, high = shown.band
         parts.append(f"Before the deploy it was usually between {low:.3g} and {high:.3g}.")
     if shown.since is not None:
-        bad = [value for at, value in shown.points if at >= shown.since]
+        bad = [value for _, value in shown.worse]
         if bad:
             middle = f"{median(bad):.3g}"
             parts.append(f"From {_when(shown.since, zero)} it is around {middle}, at most {max(bad):.3g}.")

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
-from bot.domain.recorder import Curve, Lane, LaneKind, Mark, Recorder
+from bot.domain.recorder import Curve, Lane, LaneKind, Mark, Recorder, on_lines
 from bot.templates.documents import clean, clock
 
 #: Widths in units of the drawing: all of it, the names of the lanes, the right edge.
@@ -53,19 +53,20 @@ def _axis(shown: Recorder, bottom: float) -> list[Markup]:
 
 def _moments(shown: Recorder, bottom: float) -> list[Markup]:
     parts = []
-    ends = [0.0, 0.0]  # where the last name of each of the two lines of names ends
+    spans = []
     for moment in shown.moments:
         x, width = _x(shown, moment.at), 9 * len(moment.name) + 8
-        late = x > WIDTH - RIGHT - width
-        left = x - width if late else x
-        row = 0 if left >= ends[0] else 1
-        ends[row] = left + width
-        y = 16 + 18 * row
-        anchor = "end" if late else "start"
+        spans.append((x - width, x) if x > WIDTH - RIGHT - width else (x, x + width))
+    for moment, (left, _), line in zip(shown.moments, spans, on_lines(spans), strict=True):
+        x = _x(shown, moment.at)
+        y = 16 + 18 * (line or 0)
         parts.append(Markup('<path class="moment" d="M{} {}V{}"/>').format(x, y - 12, bottom))
+        if line is None:
+            continue
+        late = left < x
         parts.append(
             Markup('<text class="name" x="{}" y="{}" text-anchor="{}">{}</text>').format(
-                x - 5 if late else x + 5, y, anchor, clean(moment.name)
+                x - 5 if late else x + 5, y, "end" if late else "start", clean(moment.name)
             )
         )
     return parts

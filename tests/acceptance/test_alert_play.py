@@ -142,7 +142,7 @@ async def test_from_the_alert_to_a_rollback_that_is_verified(
             await ana.sees("Rolling back, step 3 of 6", where=ana.card)
             await ben.looks(str(pictures / "rollback.png"))
     times = re.compile(
-        r"alert (\d+ \w+ )?\d\d:\d\d.* → acknowledged \+.* → rollback started \+.* → first step \+.* → verified \+"
+        r"alert (.+ )?\d+:\d\d.* → acknowledged \+.* → rollback started \+.* → first step \+.* → verified \+"
     )
     await ben.sees("✅ Rolled back", where=ben.thread)
     await ben.sees(times, where=ben.thread.locator("article", has_text="✅ Rolled back").first)

@@ -151,4 +151,8 @@ async def read(browser: Browser, page: Path, theme: str, pictures: Path) -> None
         paper = await opened.pdf(format="A4")
         assert paper.startswith(b"%PDF")
         (pictures.parent / "report.pdf").write_bytes(paper)
+    for width in (600, 360):
+        await opened.set_viewport_size({"width": width, "height": 900})
+        wide = await opened.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, "what is wider scrolls in its own box"
     await context.close()

@@ -12,6 +12,7 @@ import pytest
 
 from bot.app import Application
 from bot.domain.deployment import Deployment
+from bot.domain.events import Fact
 from bot.domain.signals import Measured, WatchPlan
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source
@@ -123,6 +124,35 @@ async def test_an_alert_gets_its_chart_by_a_later_edit(house: House) -> None:
     assert got.content.startswith(b"\x89PNG")
     posted = [e for e in await house.stage.traffic("chat.postMessage") if "reply_broadcast" in str(e)]
     assert len(posted) == 1
+
+
+async def test_the_chart_of_an_alert_that_a_quick_look_raised_shows_what_was_measured(house: House) -> None:
+    deployment = await house.started()
+    go = house.clock.now() - timedelta(minutes=10)
+    async with house.bot.ports.database.write() as tx:
+        said_go = Fact(kind="deployment.go", actor=ANA, at=go)
+        deployment = await house.bot.ports.deployments.append(tx, deployment, [said_go])
+        taken = [("errors", at, 0.2) for at in range(-10, 9)]
+        taken += [("errors@fast", at, 0.0) for at in range(-10, 0)] + [("errors@fast", 9, 6.0)]
+        measured = [
+            (name, Measured(at=go + timedelta(minutes=at), value=v, count=400)) for name, at, v in taken
+        ]
+        await samples.add(tx, deployment.id, measured)
+    since = (go + timedelta(minutes=9)).isoformat()
+    told = TriggerFinding(signal="errors@fast", label="errors", measure="error_pct", since=since)
+    await alerting.report(
+        house.bot.ports,
+        deployment.id,
+        key="errors",
+        title="Errors",
+        source=Source.WATCH,
+        finding=told,
+        size=6.0,
+    )
+    message = await house.stage.until(house.with_chart, what="the chart")
+    [picture] = [block for block in message["blocks"] if block["type"] == "image"]
+    assert "usually between 0.2 and 0.2" in picture["alt_text"]
+    assert "from 10 min before the deploy to 9 min after" in picture["alt_text"]
 
 
 @pytest.mark.parametrize(

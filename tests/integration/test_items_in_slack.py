@@ -102,6 +102,27 @@ async def test_the_note_that_was_shown_is_removed_and_no_other(stage: Stage, bot
     assert [(note.by, note.text) for note in state.care.notes[0]] == [(BEN, "of Ben, written meanwhile")]
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("waive", "`/deploy waive ITEM because REASON`"),
+        ("waive storefront-1 because it is internal", "`/deploy waive ITEM because REASON`"),
+        ("unwaive", "`/deploy unwaive ITEM`"),
+        ("assign", "`/deploy assign ITEM @somebody`"),
+        ("assign @ben", "`/deploy assign ITEM @somebody`"),
+        ("unassign", "`/deploy unassign ITEM @somebody`"),
+        ("note", "`/deploy note ITEM: WORDS`"),
+        ("note : see the graph", "`/deploy note ITEM: WORDS`"),
+    ],
+)
+async def test_who_names_no_item_is_told_how_it_is_written(
+    stage: Stage, bot: Application, typed: str, said: str
+) -> None:
+    await started(stage, bot)
+    await stage.ana.types(f"/deploy {typed}")
+    assert (await stage.ana.whispers())[-1] == f"Say which item you mean, by its words: {said}."
+
+
 async def test_a_note_that_is_gone_already_is_told_so(stage: Stage, bot: Application) -> None:
     await started(stage, bot)
     await types(stage, bot, (ANA, f"/deploy note {ITEM}: old"), (BEN, f"/deploy note {ITEM}: new"))

@@ -7,23 +7,26 @@ import struct
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from math import isnan
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from bot.domain import drilling
-from bot.domain.deployment import Deployment, Phase, extend
+from bot.domain.checklist import RUNBOOK
+from bot.domain.deployment import Deployment, Phase, Tick, extend
 from bot.domain.events import BOT, Fact
 from bot.domain.signals import Measured
 from bot.domain.triggering import TriggerFinding
-from bot.domain.watching import Source
+from bot.domain.watching import VERIFIED, Source
 from bot.slack import canvas, chart
-from bot.slack.blocks import alert, alert_forms, card, notices, rollback, runbook
+from bot.slack.alert_listeners import told_of_watch
+from bot.slack.blocks import alert, alert_forms, card, notices, rollback, runbook, words
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.blocks.words import Drawing
 from bot.slack.ids import TriggerRef
-from bot.slack.series import alt_text, series
+from bot.slack.series import alt_text, merged, series
 from bot.workspace.block_kit import check_message_blocks, check_view
 from tests.makers import ANA, BEN, NOON, make_checklist
 from tests.unit.test_drawing import assert_fits, deployment_of
@@ -131,6 +134,34 @@ def test_an_alert_says_what_got_worse_since_when_and_what_speaks_for_and_against
     ):
         assert part in made.text
     assert labels(made) == ["Start rollback", "Acknowledge", "Not this deploy", "Snooze"]
+
+
+def test_instants_on_the_screen_are_in_each_readers_own_zone() -> None:
+    began = words.slack_time(GO + timedelta(minutes=4))
+    assert began.startswith("<!date^")
+    state = raised()
+    state = replace(state, aftermath=replace(state.aftermath, deployed=None))
+    made = drawn(state)
+    assert f"3 of 3 samples, from {began}*" in str(made.blocks)
+    assert "from 11:57 UTC" in made.text
+    until = fact("watch.begun", until=NOON.isoformat(), labels={})
+    assert told_of_watch(raised(until)) == f"storefront-123456 is watched until {words.slack_time(NOON)}."
+    steps = [
+        fact("rollback.started", actor=BEN, why="Checkout fails", trigger="errors"),
+        fact("item.ticked", actor=BEN, item=f"{RUNBOOK}/restore", position=0),
+        fact("item.ticked", actor=BEN, item=VERIFIED, position=1),
+    ]
+    over = raised(*steps)
+    count = len(over.checklist.items)
+    over = replace(over, ticks={count + at: Tick(by=BEN, at=NOON, seq=4) for at in range(2)})
+    [post, *_] = MessageLayout().runbook(over)
+    for told in (
+        notices.draw(over, "rolled_back", {"by": BEN}, names=NAMES),
+        runbook.draw(over, post.content, post_id=1, revision=1, names=NAMES),
+    ):
+        assert f"alert {words.slack_time(NOON)}" in str(told.blocks)
+        assert "alert 13:00 CET" in told.text
+        assert "<!date" not in told.text
 
 
 def test_buttons_that_make_no_sense_any_more_are_gone() -> None:
@@ -351,6 +382,47 @@ def test_the_chart_in_words_has_its_band_its_change_and_its_alert() -> None:
     assert "usually between 0.18 and 0.229" in said
     assert "From 4 min after the deploy it is around 3.1, at most 3.4." in said
     assert "The alert was raised 7 min after the deploy." in said
+
+
+def minute(at: float, value: float | None, count: int | None = 400) -> Measured:
+    """A sample so many minutes after the deploy."""
+    return Measured(at=GO + timedelta(minutes=at), value=value, count=count)
+
+
+def test_what_is_as_before_again_is_not_drawn_as_worse() -> None:
+    before = [minute(at - 10, 0.2 + at % 3 * 0.01) for at in range(10)]
+    later = [minute(4, 3.0), minute(5, 3.2), minute(6, 0.3), minute(7, 3.1), minute(8, 0.3), minute(9, 0.2)]
+    shown = series([*before, *later], FINDING, deployed=GO, alert=NOON)
+    assert shown is not None and shown.band is not None
+    assert shown.band[1] < 0.3, "a little above what was usual, but not by as much as matters"
+    assert [value for _, value in shown.worse] == [3.0, 3.2, 3.1]
+    assert "it is around 3.1, at most 3.2" in alt_text(shown)
+    drawn = {line.get_gid(): line for line in chart.make_figure(shown).axes[0].lines}
+    painted = zip(drawn["worse"].get_xdata(), drawn["worse"].get_ydata(), strict=True)
+    assert [at for at, value in painted if not isnan(value)] == [4, 5, 7]
+
+
+def test_a_rise_that_a_checklist_cares_for_is_worse_however_small() -> None:
+    small = replace(FINDING, before=0.01, after=0.06)
+    taken = [*(minute(at, 0.01) for at in range(-10, 0)), *(minute(at, 0.06) for at in range(4, 7))]
+    shown = series(taken, small, deployed=GO, alert=NOON)
+    assert shown is not None and len(shown.worse) == 3
+
+
+def test_quick_looks_are_drawn_among_the_samples_taken_in_turn() -> None:
+    regular = [*(minute(at, 0.2) for at in range(-10, 6)), minute(6, None)]
+    quick = [
+        *(minute(at / 4, at % 4 * 5.0, count=4) for at in range(-40, 1)),
+        minute(5, 9.0),
+        minute(5.5, 4.0),
+    ]
+    line = merged(regular, quick, deployed=GO)
+    assert line == [*regular[:-1], minute(5.5, 4.0), regular[-1]], "of one instant the one with more counts"
+    shown = series(line, FINDING, deployed=GO, alert=NOON)
+    assert shown is not None and shown.band == pytest.approx((0.2, 0.2)), "from before the deploy"
+    alone = [minute(-2, None), minute(1, 0.3)]
+    assert merged(alone, quick, deployed=GO)[:3] == quick[:3], "without others they tell what was usual"
+    assert merged(alone, quick[-1:], deployed=None) == [*alone, quick[-1]]
 
 
 def test_samples_without_data_are_no_zeros_and_too_few_make_no_chart() -> None:

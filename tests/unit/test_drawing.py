@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.checklists.markdown import parse
 from bot.domain.care import Assignment, Care
-from bot.domain.check import Outcome
+from bot.domain.check import Evidence, ItemResult, Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.deployment import Deployment, Phase, Target, Tick
 from bot.domain.errors import ForeignClick, NoSuchDeployment
@@ -347,6 +347,35 @@ def test_overruling_is_offered_where_a_check_stands_in_the_way_of_the_item(
     )
     view = evidence.evidence(deployment, 0, None)
     assert ("Overrule…" in str(view)) is offered
+
+
+def test_channels_in_what_the_bot_did_itself_are_shown_by_name() -> None:
+    def shown(kind: str, observed: str, reason: str = "") -> str:
+        part = Evidence(
+            id="",
+            kind=kind,
+            target="notified",
+            outcome=Outcome.PASS,
+            observed=observed,
+            expected="done is true",
+            reason=reason,
+            facts={},
+            started_at=NOON,
+            ms=1.0,
+        )
+        result = ItemResult(key="a", outcome=Outcome.PASS, evidence=(part,), at=NOON, expires_at=NOON, ms=1.0)
+        deployment = deployment_of(make_checklist(), bindings={0: Bound()})
+        views = [evidence.evidence(deployment, 0, result), evidence.results(deployment, [0], {0: result})]
+        assert [check_view(view, surface="modal") for view in views] == [[], []]
+        return str(views)
+
+    told = f"stakeholders told at 04:46 UTC in {CHANNEL}"
+    assert shown("event", told).count(f"in <#{CHANNEL}>") == 2
+    assert f"but in <#{CHANNEL}>, not in <#C0PAYMENTS1>" in shown(
+        "event", "", f"stakeholders told, but in {CHANNEL}, not in C0PAYMENTS1"
+    )
+    assert "<#" not in shown("http", told), "elsewhere such a word may be anything"
+    assert "<#" not in shown("event", "CONFIGURATION")
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.conduct import Conduct, Ownership
 from bot.domain.deployment import Deployment, Phase, Target, Tick
 from bot.domain.errors import ForeignClick
-from bot.domain.watching import Aftermath, Source, Trigger, TriggerState
-from bot.slack.blocks import home, modals, shortcut_forms
+from bot.domain.watching import Aftermath, Rollback, Source, Trigger, TriggerState
+from bot.slack.blocks import card, home, modals, shortcut_forms
 from bot.slack.blocks.home import Links, Place, Seen
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.ids import HomeBlock, StartAgain, View
@@ -129,6 +129,23 @@ def test_what_is_waived_or_done_by_others_is_not_open_and_ones_own_tick_lingers(
 
 def test_an_ended_deployment_has_nothing_to_do() -> None:
     assert own(made(care=given_to(BEN, 0), phase=Phase.FINISHED), BEN, set(), at=NOON) == ()
+
+
+@pytest.mark.parametrize(
+    ("phase", "back", "mark"),
+    [
+        (Phase.FINISHED, False, "✅"),
+        (Phase.FINISHED, True, "↩️"),
+        (Phase.ABORTED, False, "🛑"),
+        (Phase.ABORTED, True, "🛑"),
+    ],
+)
+def test_what_was_rolled_back_is_no_success(phase: Phase, back: bool, mark: str) -> None:
+    rollback = Rollback(by=BEN, at=NOON, seq=5, why="Checkout fails") if back else None
+    ended = made(phase=phase, ended_at=NOON, ended_by=ANA, aftermath=Aftermath(rollback=rollback))
+    assert f"{mark} *storefront v1.1 → production*" in said(home.draw(seen(ended=[ended])))
+    heading = card.draw(ended, names={}, now=NOON).blocks[0]["text"]["text"]
+    assert heading == f"{mark} storefront v1.1 → production"
 
 
 # ── the drawing ──────────────────────────────────────────────────────────────────────────────────────────

@@ -39,6 +39,15 @@ from bot.slack.commands import Assign, NoGo, NoteItem, OpenItems, Override, Unas
             ),
         ),
         ("note Queues drain", NoteItem(words="Queues drain")),
+        ("note Queues drain:", NoteItem(words="Queues drain")),
+        ("note *Queues drain:* see the graph", NoteItem(words="*Queues drain", text="see the graph")),
+        ("note : see the graph", NoteItem(text="see the graph")),
+        ("waive Rate limits hold: because x", Waive(words="Rate limits hold", reason="x")),
+        ("waive Rate limits hold:", Waive(words="Rate limits hold")),
+        ("waive because it is internal", Waive(reason="it is internal")),
+        ("unwaive Rate limits hold:", Unwaive(words="Rate limits hold")),
+        ("assign Queues drain: <@U0BEN>", Assign(words="Queues drain", to="U0BEN")),
+        ("assign to <@U0BEN>", Assign(to="U0BEN")),
     ],
 )
 def test_commands_about_items_are_understood(typed: str, meant: commands.Command) -> None:

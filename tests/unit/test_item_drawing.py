@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from bot.domain.care import Assignment, Care, Note
+from bot.domain.care import Assignment, Care, Note, Waiver
+from bot.domain.checklist import Group, Item, Section
+from bot.domain.deployment import Tick
 from bot.domain.errors import ForeignClick
 from bot.slack.blocks import items
 from bot.slack.blocks.words import Block
 from bot.slack.ids import ItemRef
 from bot.workspace.block_kit import check_view
-from tests.makers import ANA, BEN, NOON, make_checklist
+from tests.makers import ANA, BEN, CARLA, NOON, make_checklist
 from tests.unit.test_drawing import deployment_of
 
 
@@ -22,7 +26,7 @@ def menu(care: Care) -> Block:
     """The menu of the first item."""
     view = items.listed(deployment_of(make_checklist(), care=care), range(3), names={BEN: "ben"})
     assert check_view(view, surface="modal") == []
-    made: Block = view["blocks"][0]["accessory"]
+    made: Block = view["blocks"][1]["accessory"]
     return made
 
 
@@ -58,8 +62,43 @@ def test_many_items_with_many_long_notes_fit_into_a_form() -> None:
     care = Care(notes={at: notes(100, "länger " * 120, first=10**6 + 100 * at) for at in range(50)})
     view = items.listed(deployment_of(checklist, care=care), range(56), names={BEN: "b" * 80})
     assert check_view(view, surface="modal") == []
-    shown = [len(block["accessory"]["options"]) - 3 for block in view["blocks"][:50]]
-    assert shown == [items.REMOVABLE // 50] * 50
+    menus = [block["accessory"]["options"] for block in view["blocks"] if "accessory" in block]
+    assert [len(options) - 3 for options in menus[:50]] == [items.REMOVABLE // 50] * 50
+
+
+def test_what_is_known_of_an_item_is_said_once() -> None:
+    care = Care(
+        waivers={0: Waiver(by=BEN, at=NOON, seq=6, reason="no schema changes")},
+        assignments={1: (Assignment(to=CARLA, by=BEN, at=NOON, seq=7),)},
+        notes={2: notes(1)},
+    )
+    ticks = {2: Tick(by=BEN, at=NOON, seq=9)}
+    names = {BEN: "ben", CARLA: "carla"}
+    view = items.listed(deployment_of(make_checklist(), care=care, ticks=ticks), range(3), names=names)
+    assert check_view(view, surface="modal") == []
+    assert [block["text"]["text"].split("\n")[1:] for block in view["blocks"] if "accessory" in block] == [
+        [f"Not applicable, says <@{BEN}>: no schema changes"],
+        [f"Given to <@{CARLA}>"],
+        ["✓ ben · 13:00 CET", f"📝 0 see the graph (<@{BEN}>)"],
+    ]
+
+
+def test_items_stand_under_their_section_and_group_as_far_as_a_form_has_room() -> None:
+    def titled(section: str, group: str, count: int) -> Section:
+        listed = tuple(Item(key=f"{section}-{n}", text=f"Box {n}") for n in range(count))
+        return Section(title=section, groups=(Group(title=group, items=listed),))
+
+    def headings(*sections: Section) -> tuple[list[str], Block]:
+        checklist = replace(make_checklist(), sections=sections)
+        view = items.listed(deployment_of(checklist), range(len(checklist.items)), names={})
+        assert check_view(view, surface="modal") == []
+        return [b["text"]["text"] for b in view["blocks"] if b["type"] == "header"], view["blocks"][-1]
+
+    found, _ = headings(titled("Before *Go*", "Data", 2), titled("After Go", "", 2), titled("", "", 1))
+    assert found == ["Before Go · Data", "After Go"]
+    found, last = headings(*(titled(f"{n} {'long ' * 60}", "Group", 2) for n in range(40)))
+    assert len(found) == 32
+    assert "and 17 more" in last["elements"][0]["text"], "63 items and 32 headings are 95 blocks"
 
 
 def test_a_menu_drawn_before_it_named_events_is_read_and_undoes_nothing() -> None:

@@ -7,6 +7,8 @@ import io
 import json
 import re
 import time
+from dataclasses import replace
+from datetime import timedelta
 from xml.etree import ElementTree
 
 import jsonschema
@@ -20,6 +22,7 @@ from bot.checklists.inline import plain
 from bot.domain.check import Outcome
 from bot.domain.checklist import Checklist, Group, Item, Section
 from bot.domain.events import BOT
+from bot.domain.recorder import Moment, Recorder, on_lines
 from bot.domain.report import Report
 from bot.domain.report_data import COLUMNS, report_to_json, rows, safe_cell
 from bot.domain.report_schema import SCHEMA
@@ -134,6 +137,42 @@ def test_the_picture_is_sound_xml_and_says_what_its_marks_are(evil: Report) -> N
     drawn = ElementTree.fromstring(str(recorder_svg.draw(evil.recorder, label="x")))
     assert {node.tag for node in drawn.iter()} == {"svg", "path", "text", "title", "polyline"}
     assert any("<script>" in (node.text or "") for node in drawn.iter("title"))
+
+
+def crowded(report: Report) -> Recorder:
+    """A rollback that is over and an end, all within seconds, at the right edge."""
+    end = report.recorder.end - timedelta(seconds=60)
+    names = ("Go", "live", "rollback", "verified", "finished")
+    moments = tuple(Moment(name=name, at=end + timedelta(seconds=at)) for at, name in enumerate(names))
+    return replace(report.recorder, moments=moments)
+
+
+def test_names_of_moments_never_lie_on_each_other(report: Report) -> None:
+    shown = crowded(report)
+    drawn = ElementTree.fromstring(str(recorder_svg.draw(shown, label="x")))
+    boxes = []
+    for name in (node for node in drawn.iter("text") if node.attrib["class"] == "name"):
+        x, width = float(name.attrib["x"]), 9 * len(name.text or "")
+        left = x - width if name.attrib["text-anchor"] == "end" else x
+        boxes.append((left, left + width, name.attrib["y"]))
+    assert len(boxes) == 2, "as many as the two lines hold; the table names all"
+    assert len({line for *_, line in boxes}) == 2
+    assert sum(node.attrib["class"] == "moment" for node in drawn.iter("path")) == 5
+    pytest.importorskip("matplotlib")
+    figure = recorder_chart.make_figure(shown)
+    figure.canvas.draw()
+    first, second = [text.get_window_extent() for axes in figure.axes for text in axes.texts]
+    assert not first.overlaps(second)
+
+
+@given(st.lists(st.tuples(st.floats(0, 900), st.floats(1, 100)), max_size=12))
+def test_what_stands_on_one_line_does_not_overlap(given_spans: list[tuple[float, float]]) -> None:
+    spans = [(start, start + length) for start, length in given_spans]
+    lines = on_lines(spans)
+    assert lines[:2] == [0, *lines[1:2]][: len(spans)]
+    for at, (one, line) in enumerate(zip(spans, lines, strict=True)):
+        for other, its in list(zip(spans, lines, strict=True))[:at]:
+            assert line is None or line != its or one[1] <= other[0] or one[0] >= other[1]
 
 
 def test_markdown_holds_nothing_but_text_whatever_was_typed(evil: Report) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.domain import rollback
-from bot.domain.deployment import Deployment
+from bot.domain.deployment import Deployment, Phase
 from bot.domain.monitoring import Verdict
 from bot.domain.watching import TriggerState, Watch
 from bot.slack.blocks import words
@@ -12,6 +12,7 @@ from bot.templates import escape
 
 #: Most triggers and signals named on the card.
 NAMED = 4
+_PHASES = {Phase.IN_PROGRESS: "🚀", Phase.FINISHED: "✅", Phase.ABORTED: "🛑"}
 _MARKS = {Verdict.HEALTHY: "💚", Verdict.DEGRADED: "🔻", Verdict.INCONCLUSIVE: "❔"}
 
 
@@ -26,6 +27,13 @@ def phase(deployment: Deployment) -> str:
     if progress.current is None:
         return "Rolling back"
     return f"Rolling back, step {progress.current.number} of {progress.total}"
+
+
+def mark(deployment: Deployment) -> str:
+    """The phase as a mark: what was finished with a rollback is no success."""
+    if deployment.phase is Phase.FINISHED and deployment.aftermath.rollback is not None:
+        return "↩️"
+    return _PHASES[deployment.phase]
 
 
 def at_the_end(deployment: Deployment) -> str:

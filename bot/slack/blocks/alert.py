@@ -66,7 +66,9 @@ def draw(
     said += [f"• {shorten(line, LINE)}" for line in finding.found[:LINES]]
     if len(finding.found) > LINES:
         said.append(f"• and {len(finding.found) - LINES} more")
-    shown = [f"*{escape(figures)}*", *map(escape, said[1:])] if figures else [escape(line) for line in said]
+    shown = [escape(line) for line in said]
+    if figures:
+        shown[0] = f"*{_on_screen(figures, finding, deployed)}*"
     blocks += words.paragraphs(shown)
     for heading, lines in (
         ("Did not change", finding.unchanged),
@@ -149,6 +151,14 @@ def in_figures(finding: TriggerFinding, deployed: datetime | None) -> str:
     if finding.began_at is not None:
         parts.append(f"from {since(finding.began_at, deployed)}")
     return ", ".join(parts)
+
+
+def _on_screen(figures: str, finding: TriggerFinding, deployed: datetime | None) -> str:
+    """The figures in mrkdwn: an instant by the clock is in each reader's own zone."""
+    began_at = finding.began_at
+    if began_at is None or deployed is not None:
+        return escape(figures)
+    return escape(figures.removesuffix(since(began_at, None))) + words.slack_time(began_at)
 
 
 def number(value: float) -> str:

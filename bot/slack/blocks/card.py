@@ -14,7 +14,6 @@ from bot.slack.ids import Action, ItemRef, Scope
 from bot.slack.mrkdwn import mrkdwn, plain, shorten
 from bot.templates import escape
 
-_MARKS = {Phase.IN_PROGRESS: "🚀", Phase.FINISHED: "✅", Phase.ABORTED: "🛑"}
 #: Most sections and people listed by name.
 SECTIONS, PEOPLE = 20, 10
 
@@ -23,7 +22,7 @@ def draw(deployment: Deployment, *, names: Mapping[str, str], now: datetime) -> 
     """The card."""
     items = deployment.checklist.items
     done = deployment.done_items
-    mark = _MARKS[deployment.phase]
+    mark = aftermath.mark(deployment)
     blocks: list[Block] = [
         words.header(f"{mark} {deployment.target}"),
         {

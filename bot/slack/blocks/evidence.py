@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from bot.domain.check import SEVERITY, Evidence, ItemResult
@@ -17,6 +18,8 @@ from bot.templates import escape
 
 #: Items shown with a block each; a modal holds 100 blocks (Slack docs).
 SHOWN = 45
+#: A channel's id in the middle of words (Slack docs: conversations).
+_CHANNEL = re.compile(r"\b[CG](?=[A-Z]*[0-9])[A-Z0-9]{8,}\b")
 
 
 def results(deployment: Deployment, positions: Sequence[int], found: Mapping[int, ItemResult]) -> Block:
@@ -53,7 +56,7 @@ def _item(deployment: Deployment, position: int, result: ItemResult) -> list[Blo
     item = deployment.boxes[position]
     mark = MARKS[result.outcome]
     lines = [f"{mark} *{shorten(mrkdwn(item.text).replace('*', ''), 200)}*  {OUTCOME_WORDS[result.outcome]}"]
-    lines.extend(escape(_one_line(part)) for part in result.evidence)
+    lines.extend(_with_channels(_one_line(part), part) for part in result.evidence)
     button: Block = {
         "type": "button",
         "action_id": Action.EVIDENCE.value,
@@ -72,6 +75,13 @@ def _one_line(part: Evidence) -> str:
         said = f"{said}; saw {part.observed}"
     took = f" ({_took(part.ms)})" if part.ms else ""
     return f"{name}{said}{took}"
+
+
+def _with_channels(text: str, part: Evidence) -> str:
+    """Words of the evidence in mrkdwn. What the bot did itself it did in channels it knows by their id: they
+    are shown by name. Elsewhere such a word may be anything."""
+    shown = escape(text)
+    return _CHANNEL.sub(r"<#\g<0>>", shown) if part.kind == "event" else shown
 
 
 def _took(ms: float) -> str:
@@ -132,7 +142,7 @@ def _part(part: Evidence) -> list[Block]:
         ("Expected", part.expected),
         ("Why", part.reason),
     )
-    lines += [f"*{title}:* {escape(text)}" for title, text in told if text]
+    lines += [f"*{title}:* {_with_channels(text, part)}" for title, text in told if text]
     tries = f", {part.attempts} tries" if part.attempts > 1 else ""
     looks = f", {part.samples} looks" if part.samples > 1 else ""
     lines.append(f"Took {_took(part.ms)}{tries}{looks}")

@@ -24,8 +24,6 @@ BLOCKS, ALERTS, OWN_BLOCKS, RUNNING = 100, 8, 54, 12
 #: chat.postMessage), and the end of the list says how many more there are.
 LISTED = 3500
 
-_MARKS = {Phase.IN_PROGRESS: "🚀", Phase.FINISHED: "✅", Phase.ABORTED: "🛑"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -330,7 +328,7 @@ def _running(seen: Seen) -> Iterator[Block]:
 def _progress(seen: Seen, deployment: Deployment) -> str:
     done, total = deployment.done_items, len(deployment.checklist.items)
     raised = len(deployment.aftermath.raised)
-    mark = "🚨" if raised else _MARKS[deployment.phase]
+    mark = "🚨" if raised else aftermath.mark(deployment)
     lines = [
         f"{mark} *{_target(deployment, seen.links)}*  led by {words.mention(deployment.lead)}, "
         f"since {words.slack_time(deployment.started_at)}",
@@ -376,7 +374,7 @@ def _outcome(seen: Seen, deployment: Deployment) -> str:
     word = words.PHASE_WORDS[deployment.phase].lower()
     after = aftermath.at_the_end(deployment)
     by = words.mention(deployment.ended_by or deployment.lead)
-    line = f"{_MARKS[deployment.phase]} *{_target(deployment, seen.links)}*  {word}{escape(after)} by {by}"
+    line = f"{aftermath.mark(deployment)} *{_target(deployment, seen.links)}*  {word}{escape(after)} by {by}"
     line += f", took {card.elapsed(deployment, seen.now)}"
     if deployment.ended_at is not None:
         line += f", {words.slack_time(deployment.ended_at)}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from bot.domain.care import Care
 from bot.domain.deployment import Deployment
 from bot.domain.tending import NOTE
 from bot.slack.blocks import words
@@ -14,7 +16,7 @@ from bot.slack.ids import Action, Field, ItemRef, View
 from bot.slack.mrkdwn import mrkdwn, plain, shorten
 from bot.templates import escape
 
-#: Blocks of a modal (Slack docs: views); some are kept for headings.
+#: Blocks of a modal (Slack docs: views), headings among them; some are kept for what stands at its end.
 ROOM = 95
 #: A select holds at most 100 options, an overflow menu five (@slack/types).
 CHOICES = 100
@@ -24,19 +26,28 @@ REMOVABLE = 300
 
 
 def listed(deployment: Deployment, positions: Sequence[int], *, names: Mapping[str, str]) -> Block:
-    """The modal: each item, who has it, its notes, and a menu of what can be done about it."""
+    """The modal: each item under its heading, who has it, its notes, and a menu of what can be done."""
     blocks: list[Block] = []
     noted = sum(position in deployment.care.notes for position in positions[:ROOM])
-    for position in positions[:ROOM]:
+    headings = _headings(deployment)
+    # What care adds is said in full here, so not a second time in short.
+    bare = replace(deployment, care=Care())
+    above, shown = "", 0
+    for position in positions:
+        heading = headings[position]
+        drawn = [words.header(heading)] if heading and heading != above else []
+        if len(blocks) + len(drawn) >= ROOM:
+            break
+        above, shown = heading, shown + 1
         item = deployment.boxes[position]
         lines = [f"{_mark(deployment, position)} *{shorten(mrkdwn(item.text).replace('*', ''), 600)}*"]
-        lines += _details(deployment, position, names)
+        lines += _details(deployment, position, annotation(bare, position, names))
         block = words.section(shorten("\n".join(lines), words.SECTION_TEXT))
         if deployment.phase.open:
             block["accessory"] = _menu(deployment, position, names, notes=REMOVABLE // max(1, noted))
-        blocks.append(block)
-    if len(positions) > ROOM:
-        blocks.append(words.context(f"… and {len(positions) - ROOM} more: name them in a command."))
+        blocks += [*drawn, block]
+    if len(positions) > shown:
+        blocks.append(words.context(f"… and {len(positions) - shown} more: name them in a command."))
     return {
         "type": "modal",
         "title": {"type": "plain_text", "text": "Items"},
@@ -45,15 +56,27 @@ def listed(deployment: Deployment, positions: Sequence[int], *, names: Mapping[s
     }
 
 
+def _headings(deployment: Deployment) -> list[str]:
+    """What stands over each item, by position: its section and group."""
+    checklist = deployment.checklist
+    found = [
+        " · ".join(filter(None, (plain(section.title), plain(group.title))))
+        for section in checklist.sections
+        for group in section.groups
+        for _ in group.items
+    ]
+    return [*found, *["Rollback"] * (len(deployment.boxes) - len(found))]
+
+
 def _mark(deployment: Deployment, position: int) -> str:
     if position in deployment.care.waivers:
         return "⊘"
     return "☑" if position in deployment.ticks else "☐"
 
 
-def _details(deployment: Deployment, position: int, names: Mapping[str, str]) -> list[str]:
+def _details(deployment: Deployment, position: int, said: str) -> list[str]:
+    """The lines under an item; `said` has who ticked it and what its check found, in plain text."""
     care, lines = deployment.care, []
-    said = annotation(deployment, position, names)
     if said:
         lines.append(escape(said))
     waiver = care.waivers.get(position)

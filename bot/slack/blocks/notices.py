@@ -39,8 +39,7 @@ def draw(
         case "nudge":
             return nudges.in_thread(deployment, content, names)
         case "rolled_back":
-            times = runbook.in_words(deployment)
-            return _by("rolled_back", content["by"], names, target=str(deployment.target), times=times)
+            return _rolled_back(deployment, content["by"], names)
         case "deployed":
             live = {name: content[name] for name in ("said", "url")}
             return _by("deployed", content["by"], names, target=str(deployment.target), **live)
@@ -224,6 +223,17 @@ def _drill(content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
 
 def _seconds(took: float) -> str:
     return f"{took:.1f} s" if took < 60 else f"{int(took // 60)} min {int(took % 60)} s"
+
+
+def _rolled_back(deployment: Deployment, by: str, names: Mapping[str, str]) -> Drawing:
+    """That it is done and how long each part took, from an instant that everybody has on their own clock."""
+    told = {"target": str(deployment.target), "times": runbook.in_words(deployment)}
+    shown = told | {"times": Mrkdwn(runbook.in_words(deployment, shown=True))}
+    drawn = render("rolled_back", who=Mrkdwn(words.mention(by)), **shown)
+    return Drawing(
+        blocks=words.paragraphs([drawn]),
+        text=render("rolled_back", who=words.name_of(by, names), **told),
+    )
 
 
 def _by(key: str, user: str, names: Mapping[str, str], **values: Any) -> Drawing:

@@ -49,7 +49,7 @@ def draw(
     blocks += section.buttons(deployment, first, last, "the rollback")
     times = in_words(deployment) if progress.over else ""
     if times:
-        blocks.append(words.context(f"⏱ {escape(times)}"))
+        blocks.append(words.context(f"⏱ {in_words(deployment, shown=True)}"))
     lines = [f"{plain(title)}: {progress.done} of {progress.total} steps done."]
     lines.append(f"Started by {words.name_of(begun.by, names)}: {begun.why}")
     for position, item in enumerate(items, start=first):
@@ -60,13 +60,16 @@ def draw(
     return Drawing(blocks=blocks, text=shorten(escape("\n".join(lines)), words.FALLBACK_TEXT - 100))
 
 
-def in_words(deployment: Deployment) -> str:
-    """How long each part took: `alert 12:04 UTC → acknowledged +1 min 10 s → …; 9 min 3 s from …`."""
+def in_words(deployment: Deployment, *, shown: bool = False) -> str:
+    """How long each part took: `alert 12:04 UTC → acknowledged +1 min 10 s → …; 9 min 3 s from …`.
+
+    Plain text; `shown` is mrkdwn, which has the instant in each reader's own zone.
+    """
     times = rollback.times(deployment)
     if not times:
         return ""
     what, at, _ = times[0]
-    parts = [f"{what} {words.local_time(at, deployment)}"]
+    parts = [f"{what} {words.slack_time(at) if shown else words.local_time(at, deployment)}"]
     parts += [f"{what} +{words.exact(span)}" for what, _, span in times[1:]]
     whole = words.exact(times[-1][1] - times[0][1])
     return f"{' → '.join(parts)}; {whole} from {times[0][0]} to {times[-1][0]}"

@@ -21,6 +21,7 @@ from bot.domain.figures import (
     figured,
 )
 from bot.domain.figures_data import figures_to_json
+from bot.slack import figures_chart
 from bot.templates.figures_text import in_words
 from tests.histories import minute
 from tests.makers import ANA, BEN
@@ -61,6 +62,12 @@ def of(
         days=28,
         until=minute(60 * 24 * 3),
     )
+
+
+def test_the_chart_in_words_counts_one_as_one() -> None:
+    one = figures_chart.shown(of([past()]))
+    assert one.alt == "Bar chart of 5 weeks: 1 deployment, 0 of them failed, at most 1 in a week."
+    assert "2 deployments" in figures_chart.shown(of([past(), past(2)])).alt
 
 
 @pytest.mark.parametrize(

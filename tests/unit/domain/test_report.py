@@ -131,7 +131,10 @@ def test_alerts_have_the_times_it_took_and_drills_are_apart(report: Report) -> N
     assert (real.worsened, real.escalated, real.cleared_by) == (1, 1, "Ana")
     assert real.recovered_at == minute(40)
     assert drill.drill and drill.to_acknowledge is None
-    assert sum(lane.total for lane in report.recorder.lanes if lane.kind == "alerts") == 2
+    [lane] = [lane for lane in report.recorder.lanes if lane.kind == "alerts"]
+    assert lane.total == len(report.real_alerts) == 1, "in the picture as in the figures"
+    assert [mark.text for mark in lane.marks] == [real.title, f"{real.title}, twice as bad"]
+    assert "alerts 1;" in report.recorder.alt
 
 
 def test_overrides_say_who_both_were_and_what_became_of_them(report: Report) -> None:
