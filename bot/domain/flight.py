@@ -11,7 +11,7 @@ from bot.domain.deployment import Deployment, Phase
 from bot.domain.events import BOT, Event, Fact
 from bot.domain.monitoring import Measure
 from bot.domain.recorder import Curve, LaneKind, Mark, Moment, Recorder, recorded, usual
-from bot.domain.signals import Measured
+from bot.domain.signals import FAST, Measured, merged
 from bot.domain.watching import Source
 
 #: Fewest values a curve is worth drawing for; as in the charts of alerts.
@@ -102,10 +102,16 @@ def _curve(
         data = event.fact.data
         if event.fact.kind == "trigger.fired" and data.get("source") != Source.DRILL:
             finding = data.get("finding", {})
-            alerted.setdefault(str(finding.get("signal", "")), finding)
+            alerted.setdefault(str(finding.get("signal", "")).removesuffix(FAST), finding)
+    watch, deployed = state.aftermath.watch, state.aftermath.deployed
+    live = deployed.at if deployed is not None else None
+    taken = {
+        name: merged(samples.get(name, ()), samples.get(name + FAST, ()), deployed=live)
+        for name in dict.fromkeys(one.removesuffix(FAST) for one in samples)
+    }
     values = {
-        name: [(one.at, float(one.value)) for one in taken if one.value is not None and one.count != 0]
-        for name, taken in samples.items()
+        name: [(one.at, float(one.value)) for one in looks if one.value is not None and one.count != 0]
+        for name, looks in taken.items()
     }
     drawable = {name: found for name, found in values.items() if len(found) >= FEWEST}
     if not drawable:
@@ -113,9 +119,8 @@ def _curve(
     first = next((name for name in alerted if name in drawable), None)
     name = first or max(drawable, key=lambda one: len(drawable[one]))
     finding = alerted.get(name, {})
-    watch, deployed = state.aftermath.watch, state.aftermath.deployed
     label = str(finding.get("label") or (watch.labels.get(name) if watch is not None else "") or name)
-    before = [value for at, value in drawable[name] if deployed is not None and at < deployed.at]
+    before = [value for at, value in drawable[name] if live is not None and at < live]
     return Curve(
         label=label,
         unit=UNITS.get(str(finding.get("measure", "")), ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -72,6 +72,11 @@ class WatchPlan:
         return tuple(signal for signal in self.signals if not signal.missing)
 
 
+#: Marks the samples taken more often while evidence builds up: a series of their own, with windows and a
+#: baseline of their own, since shorter windows scatter more.
+FAST = "@fast"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """What one look at a signal gave."""
@@ -83,3 +88,17 @@ class Measured:
     said: str = ""
     #: Of findings: their ids, each with a line for people.
     found: Mapping[str, Any] = field(default_factory=dict)
+
+
+def merged(
+    regular: Sequence[Measured], quick: Sequence[Measured], *, deployed: datetime | None
+) -> list[Measured]:
+    """The samples taken in turn and the quick looks, as one line over time.
+
+    Before the deploy only those taken in turn, where there are any: the shorter windows of quick looks
+    scatter more, and would make what was usual wider than what the values after it are held against.
+    """
+    if deployed is not None and any(one.at <= deployed and one.value is not None for one in regular):
+        quick = [one for one in quick if one.at > deployed]
+    known = {one.at: one for one in (*quick, *regular)}
+    return [known[at] for at in sorted(known)]

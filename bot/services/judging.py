@@ -7,14 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from bot.domain.monitoring import Measure, Sample, Verdict
-from bot.domain.signals import Form, Measured, Signal, WatchPlan
+from bot.domain.signals import FAST, Form, Measured, Signal, WatchPlan
 from bot.domain.watching import Judged
 from bot.watch.detector import Detector, Reading
 from bot.watch.effect import Change, change, figures, levels, worded
 
-#: Marks the samples taken more often while evidence builds up: a series of their own, with windows and a
-#: baseline of their own, since shorter windows scatter more.
-FAST = "@fast"
 #: Judged samples in a row that are well again before a signal is said to have recovered.
 CALM = 3
 #: So much worse than since the beginning, and the newest samples are shown instead of all of them.

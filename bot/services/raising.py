@@ -11,11 +11,11 @@ from bot.domain.checklist import slugged
 from bot.domain.deployment import REASON, Deployment
 from bot.domain.errors import NoHistory
 from bot.domain.monitoring import Verdict
-from bot.domain.signals import WatchPlan
+from bot.domain.signals import FAST, WatchPlan
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source, Trigger
 from bot.services import alerting
-from bot.services.judging import FAST, Finding, Judge, Opinion, sample_of
+from bot.services.judging import Finding, Judge, Opinion, sample_of
 from bot.services.ports import Ports
 from bot.watch.detector import replay
 from bot.watch.effect import change, levels, worded

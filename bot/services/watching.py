@@ -23,9 +23,9 @@ from bot.domain.errors import DeploybotError, NoHistory
 from bot.domain.events import Fact
 from bot.domain.monitoring import Measure, Verdict
 from bot.domain.post import PlannedPost
-from bot.domain.signals import Form, Measured, Signal, WatchPlan
+from bot.domain.signals import FAST, Form, Measured, Signal, WatchPlan
 from bot.domain.watching import Judged
-from bot.services.judging import FAST, Judge, Opinion, sample_of
+from bot.services.judging import Judge, Opinion, sample_of
 from bot.services.ports import Ports
 from bot.services.raising import raise_triggers
 from bot.storage import posts, samples, watches

@@ -19,16 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.domain import drilling
 from bot.domain.deployment import Deployment
 from bot.domain.errors import DeploybotError
-from bot.domain.signals import Measured
+from bot.domain.signals import FAST, Measured, merged
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import Source, Trigger
 from bot.services import reporting
-from bot.services.judging import FAST
 from bot.services.ports import Clock
 from bot.slack import canvas, chart, recorder_chart
 from bot.slack.blocks.alert import Chart
 from bot.slack.gateway import SlackFailure
-from bot.slack.series import alt_text, merged, series
+from bot.slack.series import alt_text, series
 from bot.slack.teams import Teams
 from bot.storage import posts, samples
 from bot.storage.database import Database

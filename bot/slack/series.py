@@ -70,20 +70,6 @@ class Series:
         )
 
 
-def merged(
-    regular: Sequence[Measured], quick: Sequence[Measured], *, deployed: datetime | None
-) -> list[Measured]:
-    """The samples taken in turn and the quick looks, as one line over time.
-
-    Before the deploy only those taken in turn, where there are any: the shorter windows of quick looks
-    scatter more, and would make what was usual wider than what the values after it are held against.
-    """
-    if deployed is not None and any(one.at <= deployed and one.value is not None for one in regular):
-        quick = [one for one in quick if one.at > deployed]
-    known = {one.at: one for one in (*quick, *regular)}
-    return [known[at] for at in sorted(known)]
-
-
 def series(
     samples: Sequence[Measured], finding: TriggerFinding, *, deployed: datetime | None, alert: datetime
 ) -> Series | None:

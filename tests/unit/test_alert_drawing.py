@@ -17,7 +17,7 @@ from bot.domain import drilling
 from bot.domain.checklist import RUNBOOK
 from bot.domain.deployment import Deployment, Phase, Tick, extend
 from bot.domain.events import BOT, Fact
-from bot.domain.signals import Measured
+from bot.domain.signals import Measured, merged
 from bot.domain.triggering import TriggerFinding
 from bot.domain.watching import VERIFIED, Source
 from bot.slack import canvas, chart
@@ -26,7 +26,7 @@ from bot.slack.blocks import alert, alert_forms, card, notices, rollback, runboo
 from bot.slack.blocks.layout import MessageLayout
 from bot.slack.blocks.words import Drawing
 from bot.slack.ids import TriggerRef
-from bot.slack.series import alt_text, merged, series
+from bot.slack.series import alt_text, series
 from bot.workspace.block_kit import check_message_blocks, check_view
 from tests.makers import ANA, BEN, NOON, make_checklist
 from tests.unit.test_drawing import assert_fits, deployment_of

@@ -18,6 +18,7 @@ from bot.domain.report import Report
 from bot.domain.report_data import report_to_json
 from bot.domain.report_schema import SCHEMA
 from bot.domain.retelling import counted, made, people_in
+from bot.domain.signals import Measured
 from bot.domain.spans import spoken
 from tests.histories import NAMES, about, eventful, fact, found, history, minute, samples, start_fact
 from tests.makers import ANA, BEN, CARLA, make_checklist
@@ -241,6 +242,25 @@ def test_the_recorder_takes_the_signal_that_raised_the_alert_with_its_band(repor
     assert curve.band[0] == pytest.approx(0.2)
     assert "Go at 13:14" in report.recorder.alt
     assert sum(row.counts[0] for row in report.recorder.rows) == report.recorder.lanes[0].total
+
+
+def test_the_recorder_draws_all_that_was_measured_where_a_quick_look_raised_the_alert() -> None:
+    events = []
+    for event in history(eventful()):
+        finding = event.fact.data.get("finding")
+        if event.fact.kind == "trigger.fired" and finding and finding.get("signal") == "errors":
+            data = {**event.fact.data, "finding": {**finding, "signal": "errors@fast"}}
+            event = replace(event, fact=replace(event.fact, data=data))
+        events.append(event)
+    regular = samples()["errors"]
+    quick = [Measured(at=minute(18) + timedelta(seconds=15 * n), value=9.0, count=110) for n in (1, 2, 3)]
+    both = {"errors": regular, "errors@fast": quick}
+    report = made(events, both, names=NAMES, plain=plain, now=minute(60))
+    curve = report.recorder.curve
+    assert curve is not None
+    assert curve.title == "errors, %"
+    assert len(curve.points) == len(regular) + len(quick)
+    assert [at for at, _ in curve.points] == sorted(at for at, _ in curve.points)
 
 
 _words = st.text(max_size=8)
