@@ -433,3 +433,14 @@ def test_a_tick_that_does_not_count_says_so(bound: Bound, outcome: Outcome | Non
     drawn = annotation(deployment, 0, {BEN: "ben"})
     assert said in drawn, drawn
     assert ("count" in drawn) == (0 not in deployment.done), drawn
+
+
+def test_no_go_can_be_said_from_the_card_at_any_time() -> None:
+    fresh = deployment_of(make_checklist(), bindings={0: Bound()})
+    run = Run(seq=1, by=ANA, at=NOON, purpose=Purpose.GO, positions=(0,), pending=frozenset({0}))
+    for deployment, label in (
+        (fresh, "'No-go'"),
+        (replace(fresh, run=run), "'No-go…'"),
+        (replace(fresh, go=Go(by=ANA, at=NOON, seq=2)), "'Take Go back…'"),
+    ):
+        assert label in str(card.draw(deployment, names=NAMES, now=NOON).blocks), label

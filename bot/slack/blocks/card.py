@@ -145,6 +145,8 @@ def _menu(deployment: Deployment) -> Block:
     choices = [("open", "What is open")]
     if deployment.go is not None:
         choices.append(("no_go", "Take Go back…"))
+    elif deployment.run is not None:  # its button makes room for the one that stops the checks
+        choices.append(("no_go", "No-go…"))
     choices += [("lead", "Hand the lead over…"), ("report", "Report")]
     return {
         "type": "overflow",
