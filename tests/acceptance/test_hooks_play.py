@@ -43,7 +43,7 @@ async def test_what_alertmanager_sees_is_an_alert_in_the_thread_of_the_deploymen
         await stage.until(lambda: _says(stage, resolved), within=120, what="it is resolved")
         alerts = [message for message in await stage.thread() if SOURCE in message["text"]]
         assert len(alerts) == 1, texts(alerts)
-        assert "Not this deploy" in _buttons(alerts[0])
+        assert "Mended, or not this deploy" in _buttons(alerts[0])
 
 
 async def _alert(stage: Stage) -> Json | None:
