@@ -63,13 +63,16 @@ class InFlight:
 
     async def answered(self, *, within: float) -> bool:
         """Wait until nobody's request is under way and none came for a moment; False where it took longer."""
-        await self._quiet(lambda: bool(self._tasks or self._requests), within=within)
-        return not self._tasks and not self._requests
+        return await self._quiet(lambda: bool(self._tasks or self._requests), within=within)
 
-    async def _quiet(self, busy: Callable[[], bool], *, within: float) -> None:
+    async def _quiet(self, busy: Callable[[], bool], *, within: float) -> bool:
+        """Whether it was quiet for a moment before the time was over."""
         deadline = time.monotonic() + within
         quiet_since = time.monotonic()
-        while time.monotonic() < min(deadline, quiet_since + QUIET_S):
+        while (now := time.monotonic()) < deadline:
             if busy():
-                quiet_since = time.monotonic()
+                quiet_since = now
+            elif now - quiet_since >= QUIET_S:
+                return True
             await asyncio.sleep(0.02)
+        return False
