@@ -14,7 +14,7 @@ from bot.domain.errors import SidecarUnusable
 from bot.domain.events import BOT
 from bot.services import finding
 from tests.makers import BEN
-from tests.stage import Client, Json, Stage, find_box, open_stage, running_bot, texts
+from tests.stage import Client, Json, Stage, find_box, running_bot, texts
 
 CHECKLIST = """# Go live
 
@@ -83,12 +83,6 @@ def folder(tmp_path: Path, service: Service) -> Path:
     (tmp_path / "golive.md").write_text(CHECKLIST)
     (tmp_path / "golive.yaml").write_text(SIDECAR.format(url=service.url))
     return tmp_path
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import sqlite3
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,10 @@ import pytest
 
 from bot.example.programs import free_port
 from bot.slack.manifest import SCOPES, manifest
-from tests.stage import Stage, open_stage
+from tests.stage import Stage
 
 DEPLOYBOT = str(Path(sys.executable).parent / "deploybot")
 START = "/deploy start storefront v1.4.2 production --checklist short"
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from bot.app import Application
 from bot.services import finding
 from tests.makers import ANA, BEN
-from tests.stage import Json, Stage, open_stage, running_bot, texts
+from tests.stage import Json, Stage, running_bot, texts
 
 SHORT = "# Short\n\n## Only section\n\n- [ ] Say hello\n\n### Order\n\n1. [ ] First\n2. [ ] Second of {{ service }}\n"
 START = "/deploy start storefront v1.4.2 production --checklist short"
@@ -24,12 +24,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "broken.md").write_bytes(b"# \xff\xfe\n- [ ] x\n")
     (tmp_path / "unknown.md").write_text("# V\n\n- [ ] Tell {{ nobody }}\n")
     return tmp_path
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture

@@ -26,12 +26,6 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
-
-
-@pytest.fixture
 async def bot(stage: Stage, folder: Path) -> AsyncIterator[Application]:
     async with running_bot(stage, f"sqlite:///{folder / 'd.db'}", checklists=folder) as bot:
         yield bot

@@ -19,15 +19,9 @@ from bot.slack.manifest import SHORTCUTS
 from bot.storage import homes, pins, schema
 from tests.makers import ANA, BEN, CARLA, CHANNEL
 from tests.postgres import PostgresServer
-from tests.stage import Json, Stage, open_stage, running_bot, texts
+from tests.stage import Json, Stage, running_bot, texts
 
 START = "/deploy start storefront v1.4.2 production"
-
-
-@pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 #: A message a section costs a second: plays need few of them.

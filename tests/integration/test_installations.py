@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +20,7 @@ from bot.storage.database import Database
 from bot.storage.installations import Installation
 from bot.storage.sealing import Vault, new_key
 from tests.makers import ANA, NOON, TEAM, ManualClock, make_ports, start
-from tests.stage import Stage, open_stage
+from tests.stage import Stage
 
 SOON = timedelta(minutes=10)
 
@@ -252,12 +251,6 @@ async def test_trouble_leaves_the_token_for_the_next_try_and_says_so_once_it_has
 
 
 # ── the real endpoint of the local workspace ─────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 async def test_no_error_of_an_exchange_has_a_secret_in_it(stage: Stage) -> None:

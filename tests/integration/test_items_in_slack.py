@@ -11,15 +11,9 @@ from bot.app import Application
 from bot.domain.deployment import Deployment
 from bot.services import finding
 from tests.makers import ANA, BEN, CARLA
-from tests.stage import Json, NotThere, Stage, open_stage, running_bot
+from tests.stage import Json, NotThere, Stage, running_bot
 
 ITEM = "Say hello"
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture

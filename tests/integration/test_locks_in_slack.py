@@ -14,7 +14,7 @@ from bot.services import finding, queueing
 from bot.services.ports import ShiftedClock
 from bot.storage import pings
 from tests.makers import ANA, BEN, CHANNEL
-from tests.stage import Json, NotThere, Stage, open_stage, running_bot, texts
+from tests.stage import Json, NotThere, Stage, running_bot, texts
 
 START = "/deploy start storefront v1.4.2 production --checklist short"
 BENS = "/deploy start storefront v1.4.3 production --checklist short"
@@ -25,12 +25,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "short.md").write_text("# Short\n\n## Only section\n\n- [ ] Say hello\n- [ ] Wave\n")
     (tmp_path / "short.yaml").write_text("version: 1\n")
     return tmp_path
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture

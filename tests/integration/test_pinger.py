@@ -18,13 +18,7 @@ from bot.slack.teams import OneTeam
 from bot.storage import pings, queue
 from bot.storage.database import Database
 from tests.makers import BEN, CHANNEL, TEAM, ManualClock, make_ports
-from tests.stage import Stage, open_stage
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
+from tests.stage import Stage
 
 
 @pytest.fixture

@@ -13,15 +13,9 @@ import pytest
 from bot.app import Application
 from bot.services import finding
 from tests.makers import CHANNEL
-from tests.stage import Client, Json, Stage, find_box, has_box, open_stage, running_bot, texts
+from tests.stage import Client, Json, Stage, find_box, has_box, running_bot, texts
 
 START = "/deploy start storefront v1.4.2 production"
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture

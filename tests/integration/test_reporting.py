@@ -22,7 +22,7 @@ from bot.domain.report_schema import SCHEMA
 from bot.services import auditing, finding
 from bot.slack.blocks import notices
 from tests.makers import ANA, BEN
-from tests.stage import Json, NotThere, Stage, open_stage, running_bot, texts
+from tests.stage import Json, NotThere, Stage, running_bot, texts
 
 DEPLOYBOT = str(Path(sys.executable).parent / "deploybot")
 START = "/deploy start storefront v1.4.2 production --checklist short"
@@ -46,12 +46,6 @@ SHORT = """# Short
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "short.md").write_text(SHORT)
     return tmp_path
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture

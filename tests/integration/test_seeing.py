@@ -14,17 +14,11 @@ from bot.services import ending, finding, seeing, starting, surveying, tending
 from bot.slack.gateway import Account, Gateway, web_client
 from bot.storage.database import Database
 from tests.makers import ANA, BEN, CARLA, CHANNEL, TEAM, ListedChannels, make_ports, start, start_request
-from tests.stage import Stage, open_stage, running_bot
+from tests.stage import Stage, running_bot
 
 #: The local workspace's private channel: Ana and Ben are in it, Carla is not.
 ROOM = "G0RELEASE01"
 START = "/deploy start secretshop v9 production"
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture

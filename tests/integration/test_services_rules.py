@@ -12,7 +12,7 @@ from bot.domain.errors import ServicesUnusable
 from bot.slack.gateway import Gateway, web_client
 from tests.integration.test_commands import SHORT, form, whispered
 from tests.makers import ANA, BEN, CARLA
-from tests.stage import Stage, open_stage, running_bot
+from tests.stage import Stage, running_bot
 
 RULES = "version: 1\nservices:\n  - {service: 'store*', environment: production, checklist: short}\n"
 
@@ -23,12 +23,6 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "other.md").write_text("- [ ] Something else\n")
     (tmp_path / "services.yaml").write_text(RULES)
     return tmp_path
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture

@@ -16,15 +16,9 @@ from bot.app import Application
 from bot.config import set_up_logging
 from bot.services import finding
 from tests.makers import ANA, BEN
-from tests.stage import Client, Stage, find_box, open_stage, running_bot
+from tests.stage import Client, Stage, find_box, running_bot
 
 START = "/deploy start storefront v1.4.2 production --checklist short"
-
-
-@pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    async with open_stage() as stage:
-        yield stage
 
 
 @pytest.fixture
