@@ -444,3 +444,12 @@ def test_no_go_can_be_said_from_the_card_at_any_time() -> None:
         (replace(fresh, go=Go(by=ANA, at=NOON, seq=2)), "'Take Go back…'"),
     ):
         assert label in str(card.draw(deployment, names=NAMES, now=NOON).blocks), label
+
+
+def test_go_says_what_fails_and_which_alerts_nobody_has_cleared() -> None:
+    content = {"by": ANA, "open": 3, "failing": 2, "alerts": ["Errors rise", "<!channel>"]}
+    drawing = notices.draw(deployment_of(make_checklist()), "go-3", content, names=NAMES)
+    assert "3 items still open, 2 of them with a check that fails." in drawing.text
+    assert "Raised, and nobody has cleared it: Errors rise; &lt;!channel&gt;." in str(drawing.blocks)
+    quiet = notices.draw(deployment_of(make_checklist()), "go-3", {"by": ANA, "open": 1}, names=NAMES)
+    assert quiet.text.endswith("1 item still open.")
