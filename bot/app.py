@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -41,7 +41,7 @@ from bot.slack.connection import SocketConnection
 from bot.slack.conversation import Conversation, Meaning, Part
 from bot.slack.gate_conversation import GateConversation
 from bot.slack.gate_listeners import GateListeners
-from bot.slack.gateway import CALL_S
+from bot.slack.gateway import CALL_S, Gateway
 from bot.slack.home_conversation import HomeConversation
 from bot.slack.home_listeners import HomeListeners
 from bot.slack.homes import Homes
@@ -97,22 +97,18 @@ class _LatePeople:
         self.teams: Teams | None = None
 
     async def members(self, team: str, group: str) -> frozenset[str]:
-        if self.teams is None:
-            raise GroupUnknown(group, "not connected to Slack")
-        try:
-            gateway = await self.teams.of(team)
-        except DeploybotError as error:
-            raise GroupUnknown(group, str(error)) from error
-        return await gateway.members(group)
+        return await (await self._gateway(team, partial(GroupUnknown, group))).members(group)
 
     async def audience(self, team: str, channel: str) -> frozenset[str] | None:
+        return await (await self._gateway(team, partial(AudienceUnknown, channel))).audience(channel)
+
+    async def _gateway(self, team: str, unknown: Callable[[str], DeploybotError]) -> Gateway:
         if self.teams is None:
-            raise AudienceUnknown(channel, "not connected to Slack")
+            raise unknown("not connected to Slack")
         try:
-            gateway = await self.teams.of(team)
+            return await self.teams.of(team)
         except DeploybotError as error:
-            raise AudienceUnknown(channel, str(error)) from error
-        return await gateway.audience(channel)
+            raise unknown(str(error)) from error
 
 
 def make_ports(

@@ -28,7 +28,7 @@ from bot.domain.errors import (
 )
 from bot.domain.events import BOT, Fact
 from bot.domain.verification import Bound, Purpose, Result
-from bot.domain.watching import DEPLOYED
+from bot.domain.watching import says_it_is_live
 
 
 def in_scope(checklist: Checklist, words: str) -> tuple[int, ...]:
@@ -82,8 +82,8 @@ def request(
     if not deployment.phase.open:
         raise DeploymentClosed(deployment.name, deployment.phase)
     bound = [position for position in positions if position in deployment.bindings]
-    if len(bound) > 1:  # what has passed and is over is looked at again only by itself
-        bound = [position for position in bound if not _over(deployment, position)] or bound[:1]
+    # What has passed and is over is looked at again only where nothing else is asked for.
+    bound = [position for position in bound if not _over(deployment, position)] or bound
     if not bound:
         raise NoChecks(deployment.checklist_name, scope)
     return _requested(bound, user=user, at=at, purpose=Purpose.ASKED, scope=scope, quiet=quiet)
@@ -102,7 +102,7 @@ def everything(deployment: Deployment) -> range:
     items, aftermath = deployment.checklist.items, deployment.aftermath
     if aftermath.rollback is not None:
         return range(len(deployment.boxes))
-    said = (at for at, item in enumerate(items) if item.key.rpartition("/")[2] == DEPLOYED)
+    said = (at for at, item in enumerate(items) if says_it_is_live(item.key))
     return range(len(items) if aftermath.deployed is not None else next(said, len(items)))
 
 

@@ -167,7 +167,7 @@ class Deployment:
         Waived is done. Ticked is done, with two exceptions: an item that needs its check and a person waits
         for both, and a person's tick does not stand against a check that fails, unless they gave a reason.
         """
-        ticked = frozenset(position for position in self.ticks if self._is_done(position))
+        ticked = frozenset(position for position in self.ticks if self.counts(position))
         return ticked | self.care.waivers.keys()
 
     def open_in(self, gate: Gate) -> tuple[Item, ...]:
@@ -184,7 +184,8 @@ class Deployment:
         gates = [gate for gate in self.conduct.gates if hold in gate.holds]
         return tuple((gate, left) for gate in gates if (left := self.open_in(gate)))
 
-    def _is_done(self, position: int) -> bool:
+    def counts(self, position: int) -> bool:
+        """Whether the tick of a box counts, as `done` says."""
         tick, bound = self.ticks[position], self.bindings.get(position)
         if bound is None or tick.by == BOT or tick.reason:
             return True

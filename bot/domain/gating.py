@@ -22,7 +22,7 @@ from bot.domain.errors import (
     SecondNameNeeded,
 )
 from bot.domain.events import Fact
-from bot.domain.watching import DEPLOYED
+from bot.domain.watching import says_it_is_live
 
 #: Most open items a sentence names.
 NAMED = 8
@@ -107,7 +107,7 @@ def only_go_says_it_is_live(deployment: Deployment) -> bool:
     go, aftermath = deployment.go, deployment.aftermath
     if go is None or aftermath.deployed is None or aftermath.deployed.seq != go.seq:
         return False
-    seen = any(deployment.boxes[position].key.rpartition("/")[2] == DEPLOYED for position in deployment.ticks)
+    seen = any(says_it_is_live(deployment.boxes[position].key) for position in deployment.ticks)
     return not seen and not aftermath.raised and aftermath.rollback is None
 
 
@@ -132,6 +132,11 @@ def no_go(deployment: Deployment, *, user: str, at: datetime, reason: str, live:
 # ── override ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def in_the_way(deployment: Deployment, hold: Hold, *, obstacles: Sequence[str] = ()) -> bool:
+    """Whether anything keeps from Go, or from the end, that an emergency override would be of."""
+    return bool(deployment.held_up(hold)) or bool(obstacles) or _four_eyes(deployment, hold)
+
+
 def check_override(deployment: Deployment, hold: Hold, *, obstacles: Sequence[str] = ()) -> None:
     """See that there is something to override, before anybody is asked why it cannot wait.
 
@@ -140,7 +145,7 @@ def check_override(deployment: Deployment, hold: Hold, *, obstacles: Sequence[st
     _must_be_open(deployment)
     if any(one.pending and one.what == hold for one in deployment.care.overrides):
         raise OverrideUnderWay
-    if not deployment.held_up(hold) and not obstacles and not _four_eyes(deployment, hold):
+    if not in_the_way(deployment, hold, obstacles=obstacles):
         raise NoOverrideNeeded
 
 

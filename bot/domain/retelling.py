@@ -25,7 +25,7 @@ from bot.domain.report import (
     Span,
 )
 from bot.domain.signals import Measured
-from bot.domain.watching import DEPLOYED, Source
+from bot.domain.watching import Source, says_it_is_live
 
 #: What a deed is called where people are counted, by the kind of event.
 _DEEDS = {
@@ -201,7 +201,7 @@ def _verified(state: Deployment, events: Sequence[Event]) -> datetime | None:
 
 def _says_live(fact: Fact) -> bool:
     """Whether it is about the item whose tick says that the change is live."""
-    return str(fact.data.get("item", "")).rpartition("/")[2] == DEPLOYED and not fact.data.get("moot")
+    return says_it_is_live(str(fact.data.get("item", ""))) and not fact.data.get("moot")
 
 
 def _spans(state: Deployment, verified: datetime | None, until: datetime) -> tuple[Span, ...]:

@@ -77,6 +77,11 @@ class Run:
         """How many results are there."""
         return len(self.positions) - len(self.pending)
 
+    @property
+    def giver(self) -> str:
+        """Whose Go it leads to; empty where it leads to none."""
+        return self.by if self.purpose is Purpose.GO else self.go_by
+
 
 @dataclass(frozen=True, kw_only=True)
 class Go:

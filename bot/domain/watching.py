@@ -35,6 +35,11 @@ class TriggerState(StrEnum):
         return self is not TriggerState.CLEARED
 
 
+def says_it_is_live(key: str) -> bool:
+    """Whether an item's tick says that the change is live, by its key in whatever section it stands."""
+    return key.rpartition("/")[2] == DEPLOYED
+
+
 class Source(StrEnum):
     """Who raised a trigger."""
 
@@ -258,7 +263,7 @@ def aftermath_after(state: Aftermath, event: Event) -> Aftermath:
 
 def _ticked(state: Aftermath, key: str, event: Event) -> Aftermath:
     at, rollback = event.fact.at, state.rollback
-    if key.rpartition("/")[2] == DEPLOYED and state.deployed is None:
+    if says_it_is_live(key) and state.deployed is None:
         return replace(state, deployed=Deployed(by=event.fact.actor, at=at, seq=event.seq))
     if rollback is None or not key.startswith(f"{RUNBOOK}/"):
         return state

@@ -32,7 +32,7 @@ from bot.domain.triggering import TriggerFinding
 from bot.domain.verification import Bound
 from bot.domain.watching import Source
 from bot.services import alerting, checking, ending, finding, permitting, starting
-from bot.services.choosing import checklist_for
+from bot.services.choosing import allowed_checklist
 from bot.services.ports import Ports
 from bot.services.rolling_back import note_progress
 from bot.services.starting import StartRequest
@@ -177,7 +177,7 @@ class CiDesk:
             raise NobodyLeads(lead)
         if not await premises.may_post(channel):
             raise BotNotInChannel(premises.bot, there=True)
-        name = request.checklist or checklist_for(self._ports, request.service, request.environment)
+        name = allowed_checklist(self._ports, request.service, request.environment, named=request.checklist)
         variables = {
             "service": request.service,
             "version": request.version,

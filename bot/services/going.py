@@ -84,13 +84,11 @@ async def refuse_go(
     state = await finding.get(ports, deployment_id, team=team)
     await permitting.require(ports, state, Permission.APPROVE, user=user)
     live = await _said_to_be_live(ports, state)
-
-    waiting: list[str] = []
+    told = {"by": user}
 
     def facts(state: Deployment) -> list[Fact]:
-        run = state.run
-        gives = run.by if run is not None and run.purpose is Purpose.GO else run.go_by if run else ""
-        waiting[:] = [gives] if gives else []
+        if state.run is not None and state.run.giver:
+            told["instead_of"] = state.run.giver
         return [gating.no_go(state, user=user, at=ports.clock.now(), reason=reason, live=live)]
 
     async def tell(tx: AsyncConnection, after: Deployment, made: Sequence[Fact]) -> None:
@@ -99,10 +97,7 @@ async def refuse_go(
             await watches.rewind(tx, after.id, at=now)
             left = await reminders.unplan(tx, after.id, by=user, at=now)
             await reminding.redraw(tx, after.id, left, at=now)
-        told = {"by": user, "reason": made[0].data["reason"]}
-        if waiting:
-            told["instead_of"] = waiting[0]
-        await _own(ports, tx, after, "no_go", told)
+        await _own(ports, tx, after, "no_go", {**told, "reason": made[0].data["reason"]})
 
     _, after = await checking.act(ports, deployment_id, delivery, facts, also=tell)
     return after
@@ -119,10 +114,9 @@ async def _said_to_be_live(ports: Ports, state: Deployment) -> bool:
 
 async def held_up(ports: Ports, state: Deployment) -> Hold:
     """What an emergency override would be of: Go, as long as something keeps from it, else the end."""
-    four_eyes = state.conduct.approval is not None
-    waits = state.go is None and (
-        four_eyes or bool(state.held_up(Hold.GO)) or bool(await obstacles(ports, state, Hold.GO))
-    )
+    if state.go is not None:
+        return Hold.FINISH
+    waits = gating.in_the_way(state, Hold.GO, obstacles=await obstacles(ports, state, Hold.GO))
     return Hold.GO if waits else Hold.FINISH
 
 

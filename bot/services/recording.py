@@ -128,7 +128,7 @@ async def _obstacles(ports: Ports, deployment_id: int, batch: Mapping[int, ItemR
     run = state.run if state is not None else None
     if state is None or run is None or run.pending - batch.keys():
         return ()
-    if run.purpose is not Purpose.GO and not run.go_by:
+    if not run.giver:
         return ()
     return await locking.in_the_way(ports, state, at=ports.clock.now())
 

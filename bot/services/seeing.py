@@ -48,11 +48,10 @@ async def seen_by(ports: Ports, user: str, deployments: Sequence[AnyPlaced]) -> 
 
     async def shown(team: str, channel: str) -> bool | None:
         try:
-            people = await ports.channels.audience(team, channel)
+            return await _reads(ports, user, team, channel)
         except AudienceUnknown as error:
             log.warning("%s", error)
             return None
-        return people is None or user in people
 
     places = sorted({(one.team, one.channel) for one in deployments if one.lead != user})
     answers = await asyncio.gather(*(shown(*place) for place in places))
@@ -65,9 +64,11 @@ async def seen_by(ports: Ports, user: str, deployments: Sequence[AnyPlaced]) -> 
 
 async def may_see(ports: Ports, user: str, deployment: Placed) -> bool:
     """Whether a person may see a deployment. Raises AudienceUnknown."""
-    if deployment.lead == user:
-        return True
-    people = await ports.channels.audience(deployment.team, deployment.channel)
+    return deployment.lead == user or await _reads(ports, user, deployment.team, deployment.channel)
+
+
+async def _reads(ports: Ports, user: str, team: str, channel: str) -> bool:
+    people = await ports.channels.audience(team, channel)
     return people is None or user in people
 
 

@@ -16,12 +16,12 @@ from bot.domain.check import Binding
 from bot.domain.checklist import Checklist
 from bot.domain.conduct import Permission
 from bot.domain.deployment import Deployment, Target, checked_target, slug, started
-from bot.domain.errors import AlreadyDeploying, ChecklistNotForIt, ChecklistUnusable, Finding, TargetFrozen
+from bot.domain.errors import AlreadyDeploying, ChecklistUnusable, Finding, TargetFrozen
 from bot.domain.freezing import Frozen, frozen
 from bot.domain.queueing import Place
 from bot.domain.verification import Bound
 from bot.services import locking, permitting, queueing
-from bot.services.choosing import checklist_for
+from bot.services.choosing import allowed_checklist
 from bot.services.ports import Ports
 from bot.storage import deliveries, locks, posts, queue, watches
 
@@ -56,10 +56,7 @@ async def start(ports: Ports, request: StartRequest) -> Deployment:
     StorageFailed.
     """
     target = checked_target(request.service, request.version, request.environment)
-    name = request.checklist or checklist_for(ports, target.service, target.environment)
-    only = ports.library.routing().of(target.service, target.environment).only
-    if only and name not in only:
-        raise ChecklistNotForIt(name, service=target.service, environment=target.environment, only=only)
+    name = allowed_checklist(ports, target.service, target.environment, named=request.checklist)
     checklist = ports.library.load(name)
     variables = {
         "service": target.service,

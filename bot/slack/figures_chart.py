@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.domain.figures import Figures, Week
 from bot.slack.canvas import BAD, GROUND, INK, LARGE, LINE, QUIET, SMALL, blank, png
+from bot.watch.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,12 +24,8 @@ def shown(figures: Figures) -> Shown:
     """The chart of these figures, as values."""
     where = f"{figures.service or 'all services'}, {figures.environment or 'all environments'}"
     most = max(week.deployments for week in figures.weeks)
-    weeks = "week" if len(figures.weeks) == 1 else "weeks"
-    times = "deployment" if figures.deployments == 1 else "deployments"
-    alt = (
-        f"Bar chart of {len(figures.weeks)} {weeks}: {figures.deployments} {times}, {figures.failed} of "
-        f"them failed, at most {most} in a week."
-    )
+    weeks, times = counted(len(figures.weeks), "week"), counted(figures.deployments, "deployment")
+    alt = f"Bar chart of {weeks}: {times}, {figures.failed} of them failed, at most {most} in a week."
     return Shown(title=f"Deployments a week, {where}", weeks=figures.weeks, alt=alt)
 
 

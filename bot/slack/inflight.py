@@ -19,6 +19,13 @@ T = TypeVar("T")
 QUIET_S = 0.2
 
 
+def _held(work: Coroutine[Any, Any, T], tasks: set[asyncio.Task[Any]]) -> asyncio.Task[T]:
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+    return task
+
+
 class InFlight:
     """Tasks under way, and when Slack was last heard."""
 
@@ -32,17 +39,11 @@ class InFlight:
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start work that outlives whoever asked for it."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return _held(work, self._tasks)
 
     def begin_beside(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start work that nobody asked for; a stop waits for it as well."""
-        task = asyncio.create_task(work)
-        self._beside.add(task)
-        task.add_done_callback(self._beside.discard)
-        return task
+        return _held(work, self._beside)
 
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median, quantiles
 
-from bot.domain.monitoring import Measure, Sample
+from bot.domain.monitoring import Measure
 from bot.domain.signals import Measured
 from bot.domain.triggering import TriggerFinding
+from bot.services.judging import sample_of
 from bot.watch.baseline import summed_up
 
 #: Fewest values a chart is worth drawing for, and fewest before the deploy that make a band.
@@ -103,11 +104,7 @@ def _matters(samples: Sequence[Measured], finding: TriggerFinding, deployed: dat
     Never above the middle of what the alert says it rose from and to: a checklist may care for less than is
     usual.
     """
-    before = [
-        Sample(at=(one.at - deployed).total_seconds(), value=one.value, count=one.count)
-        for one in samples
-        if one.at <= deployed
-    ]
+    before = [sample_of(one, deployed) for one in samples if one.at <= deployed]
     measure = Measure(finding.measure) if finding.measure in list(Measure) else Measure.OTHER
     baseline = summed_up(measure, before, min_change=None)
     lines = [baseline.matters] if baseline is not None else []

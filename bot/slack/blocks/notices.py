@@ -46,7 +46,9 @@ def draw(
         case "go":
             return _go(deployment, content, names)
         case "no_go":
-            return _no_go(deployment, content, names)
+            other = {"other": content.get("instead_of", "")}
+            why = content["reason"]
+            return _by("no_go", content["by"], names, other, target=str(deployment.target), reason=why)
         case "held":
             held = {item.key: plain(item.text) for item in deployment.boxes}
             left = [held.get(item, item) for item in content["open"]]
@@ -85,38 +87,16 @@ def draw(
 
 def _go(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
     """Go, by one person, or by two in an emergency."""
-
-    def said(name: Callable[[str], str]) -> str:
-        second = content.get("second", "")
-        return render(
-            "go",
-            who=name(content["by"]),
-            target=str(deployment.target),
-            open_count=content["open"],
-            failing=content.get("failing", 0),
-            alerts=[plain(title) for title in content.get("alerts", ())[:5]],
-            second=name(second) if second else "",
-        )
-
-    shown = said(lambda user: Mrkdwn(words.mention(user)))
-    return Drawing(blocks=words.paragraphs([shown]), text=said(lambda user: words.name_of(user, names)))
-
-
-def _no_go(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
-    """No-go, and whose Go it came before."""
-
-    def said(name: Callable[[str], str]) -> str:
-        other = content.get("instead_of", "")
-        return render(
-            "no_go",
-            who=name(content["by"]),
-            target=str(deployment.target),
-            reason=content["reason"],
-            other=name(other) if other else "",
-        )
-
-    shown = said(lambda user: Mrkdwn(words.mention(user)))
-    return Drawing(blocks=words.paragraphs([shown]), text=said(lambda user: words.name_of(user, names)))
+    return _by(
+        "go",
+        content["by"],
+        names,
+        {"second": content.get("second", "")},
+        target=str(deployment.target),
+        open_count=content["open"],
+        failing=content.get("failing", 0),
+        alerts=[plain(title) for title in content.get("alerts", ())[:5]],
+    )
 
 
 def _go_asked(deployment: Deployment, content: Mapping[str, Any], names: Mapping[str, str]) -> Drawing:
@@ -236,11 +216,20 @@ def _rolled_back(deployment: Deployment, by: str, names: Mapping[str, str]) -> D
     )
 
 
-def _by(key: str, user: str, names: Mapping[str, str], **values: Any) -> Drawing:
-    """A notice about what somebody did: a mention on the screen, the name in the text."""
-    said = render(key, who=words.name_of(user, names), **values)
-    shown = render(key, who=Mrkdwn(words.mention(user)), **values)
-    return Drawing(blocks=words.paragraphs([shown]), text=said)
+def _by(
+    key: str, user: str, names: Mapping[str, str], others: Mapping[str, str] | None = None, **values: Any
+) -> Drawing:
+    """A notice about what somebody did: a mention on the screen, the name in the text.
+
+    `others` are more people, by what the template calls them; empty for nobody.
+    """
+    people = {"who": user, **(others or {})}
+
+    def said(name: Callable[[str], str]) -> str:
+        return render(key, **{role: name(one) if one else "" for role, one in people.items()}, **values)
+
+    shown = said(lambda one: Mrkdwn(words.mention(one)))
+    return Drawing(blocks=words.paragraphs([shown]), text=said(lambda one: words.name_of(one, names)))
 
 
 def _plain(key: str, **values: Any) -> Drawing:

@@ -61,7 +61,8 @@ def _found(deployment: Deployment, position: int, names: Mapping[str, str]) -> s
     if run is not None and position in run.pending:
         return shorten(f"⏳ being checked{_by_person(tick, deployment, names)}", words.OPTION_TEXT)
     if tick is not None:
-        return shorten(_ticked(deployment, tick, bound, result, names), words.OPTION_TEXT)
+        counts = deployment.counts(position)
+        return shorten(_ticked(deployment, tick, bound, result, names, counts=counts), words.OPTION_TEXT)
     if result is None:
         return ""
     when = words.local_time(result.at, deployment)
@@ -91,6 +92,8 @@ def _ticked(
     bound: Bound | None,
     result: Result | None,
     names: Mapping[str, str],
+    *,
+    counts: bool,
 ) -> str:
     if tick.by == FILE:
         return "✓ already ticked in the checklist file"
@@ -108,11 +111,9 @@ def _ticked(
     if tick.reason:
         return f"{done} · overruled: {tick.reason}"
     if bound is None or result is None:
-        waits = bound is not None and bool(bound.human)
-        return f"{done} · counts once its check has passed" if waits else done
+        return done if counts else f"{done} · counts once its check has passed"
     if result.outcome.ticks:
         return f"{done} · 🤖 {MARKS[result.outcome]}"
-    counts = not bound.human and result.outcome is not Outcome.FAIL
     return f"{done} · {'' if counts else 'does not count: '}🤖 {MARKS[result.outcome]} {result.said}"
 
 
